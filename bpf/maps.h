@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * maps.h: every map, with its pin name.  Sizes that the configuration decides stand as 1 here and are set
+ * before loading (user/kern/load.c).  Nothing that must not vanish is in an LRU.
+ */
+#ifndef WH_BPF_MAPS_H
+#define WH_BPF_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include <wanhelm/abi.h>
+#include <wanhelm/count.h>
+#include <wanhelm/flow.h>
+#include <wanhelm/policy.h>
+#include <wanhelm/reason.h>
+#include <wanhelm/steer.h>
+#include <wanhelm/sweep.h>
+#include <wanhelm/wan.h>
+
+/* --- what the controller writes ------------------------------------------------------------------------ */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WH_STEER_ROWS);
+	__type(key, __u32);
+	__type(value, struct wh_steer);
+} wh_steer SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WH_MAX_WANS);
+	__type(key, __u32);
+	__type(value, struct wh_wan);
+} wh_wans SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WH_MAX_LANS);
+	__type(key, __u32);
+	__type(value, struct wh_lan);
+} wh_lans SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * (WH_MAX_WANS + WH_MAX_LANS));
+	__type(key, __u32); /* ifindex */
+	__type(value, struct wh_device);
+} wh_devices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct wh_route4_key);
+	__type(value, struct wh_route);
+} wh_routes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WH_MAX_CLASSES);
+	__type(key, __u32);
+	__type(value, struct wh_class);
+} wh_classes SEC(".maps");
+
+/*
+ * One class's bucket table (struct wh_bucket_table) an element; swapped whole by storing another such map in
+ * wh_buckets.  By size, because clang 14 leaves the value's type out of an inner map's BTF.
+ */
+struct bucket_set {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WH_MAX_CLASSES);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct wh_bucket_table));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct bucket_set);
+} wh_buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wh_meta);
+} wh_meta SEC(".maps");
+
+/* --- what the data plane writes ------------------------------------------------------------------------ */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct wh_flow4_key);
+	__type(value, struct wh_flow4);
+} wh_flows4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct wh_reply4_key);
+	__type(value, struct wh_reply4);
+} wh_replies4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct wh_bind4_key);
+	__type(value, struct wh_bind4);
+} wh_binds4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct wh_port4_key);
+	__type(value, struct wh_port4);
+} wh_ports4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WH_MAX_WANS);
+	__type(key, __u32);
+	__type(value, struct wh_signal);
+} wh_signals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WH_COUNTER_ROWS);
+	__type(key, __u32);
+	__type(value, struct wh_counters);
+} wh_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WH_REASON_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} wh_reasons SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wh_sweep);
+} wh_sweep SEC(".maps");
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * select.h: which WAN.  Masks say what may be used now, a class's bucket table in which order.
+ */
+#ifndef WH_BPF_SELECT_H
+#define WH_BPF_SELECT_H
+
+#include "maps.h"
+#include "parse.h"
+
+/* The verdict of the masks on one class, read once a packet: a flip falls between packets, never within one. */
+struct choice4 {
+	__u8 keep;   /* alive, and may keep what is on it */
+	__u8 fresh;  /* alive, and may take new flows */
+	__u8 resort; /* may take new flows where nothing alive may, alive or not */
+};
+
+static __always_inline int choice4(__u32 class, struct choice4 *out)
+{
+	__u32 global = WH_STEER_GLOBAL;
+	struct wh_steer *all = bpf_map_lookup_elem(&wh_steer, &global);
+	struct wh_steer *own = bpf_map_lookup_elem(&wh_steer, &class);
+	union wh_alive alive;
+	union wh_masks masks;
+
+	if (!all || !own)
+		return -WH_REASON_NO_WAN;
+	alive.word = *(volatile __u64 *)&all->alive.word;
+	masks.word = *(volatile __u64 *)&own->masks.word;
+	out->keep = alive.alive4 & masks.keep4;
+	out->fresh = alive.alive4 & masks.fresh4;
+	out->resort = masks.fresh4;
+	return 0;
+}
+
+static __always_inline __u32 mix32(__u32 h, __u32 word)
+{
+	h ^= word;
+	h *= 0x85ebca6bU;
+	h ^= h >> 13;
+	h *= 0xc2b2ae35U;
+	return h ^ (h >> 16);
+}
+
+/* What stays together on one WAN is hashed: the class's affinity says what that is. */
+static __always_inline __u32 bucket_of(const struct packet4 *p, __u8 affinity)
+{
+	__u32 h = mix32(0x9e3779b9U, p->src_be);
+
+	if (affinity != WH_AFFINITY_SRC)
+		h = mix32(h, p->dst_be);
+	if (affinity == WH_AFFINITY_FLOW)
+		h = mix32(mix32(h, (__u32)p->sport_be << 16 | p->dport_be), p->proto);
+	return h % WH_BUCKETS;
+}
+
+/* The bucket's order of preference, or 0: none. */
+static __always_inline __u32 order_of(__u32 class, __u32 bucket)
+{
+	struct wh_bucket_table *table;
+	__u32 zero = 0;
+	void *set;
+
+	set = bpf_map_lookup_elem(&wh_buckets, &zero);
+	if (!set)
+		return 0;
+	table = bpf_map_lookup_elem(set, &class);
+	return table ? table->order[bucket % WH_BUCKETS] : 0;
+}
+
+/* The first WAN of the order whose bit is in `mask`, or WH_WAN_NONE. */
+static __always_inline __u32 first_of(__u32 order, __u8 mask)
+{
+#pragma unroll
+	for (int i = 0; i < WH_MAX_WANS; i++) {
+		__u32 wan = ((order >> (i * WH_ORDER_BITS)) & WH_ORDER_MASK) - 1;
+
+		if (wan >= WH_MAX_WANS)
+			break;
+		if (mask & (1U << wan))
+			return wan;
+	}
+	return WH_WAN_NONE;
+}
+
+/* The bucket's choice within `mask` for this packet, or WH_WAN_NONE. */
+static __always_inline __u32 select_wan(const struct packet4 *p, __u32 class, __u8 mask)
+{
+	struct wh_class *c = bpf_map_lookup_elem(&wh_classes, &class);
+
+	if (!c || !mask)
+		return WH_WAN_NONE;
+	return first_of(order_of(class, bucket_of(p, c->affinity)), mask);
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * reason.h: why the data plane dropped a packet, or left one to the kernel.  One list holds number, name
+ * and text; wh_reasons counts by number.
+ */
+#ifndef WANHELM_REASON_H
+#define WANHELM_REASON_H
+
+/* Reasons from this one on leave the packet to the kernel; those before drop it. */
+#define WH_REASON_FIRST_KERNEL WH_REASON_KERNEL_ROUTE
+
+#define WH_REASONS(X)                                                                                                  \
+	X(NONE, "none", "no reason")                                                                                   \
+	/* dropped */                                                                                                  \
+	X(MALFORMED, "malformed", "a header is cut short or contradicts itself")                                       \
+	X(FRAGMENT, "fragment", "a fragment of a translated flow")                                                     \
+	X(NO_WAN, "no-wan", "no WAN may carry the flow")                                                               \
+	X(TABLE_FULL, "table-full", "no room for another flow")                                                        \
+	X(NO_PORT, "no-port", "no external port is free")                                                              \
+	X(RACE, "race", "two CPUs dealt with the flow at once; the sender repeats the packet")                         \
+	X(TTL, "ttl", "an answer's time to live was used up")                                                          \
+	X(TOO_BIG, "too-big", "larger than the WAN's MTU")                                                             \
+	X(LEAK, "leak", "would have left by a translated WAN with a source that is not the WAN's")                     \
+	X(AFTER_RESET, "after-reset", "late packet of a session that was reset")                                       \
+	X(PROBE_UNKNOWN, "probe-unknown", "from the prober, but not from a WAN's probe address")                       \
+	/* left to the kernel */                                                                                       \
+	X(KERNEL_ROUTE, "kernel-route", "left to the kernel: its routes lead elsewhere than to a default WAN")         \
+	X(KERNEL_PROTO, "kernel-proto", "left to the kernel: not a protocol that is steered")                          \
+	X(KERNEL_MIDFLOW, "kernel-midflow", "left to the kernel: TCP in mid-session that did not start here")          \
+	X(KERNEL_MARTIAN, "kernel-martian", "left to the kernel: a source that no packet may have")                    \
+	X(KERNEL_TTL, "kernel-ttl", "left to the kernel: time to live used up")
+
+enum wh_reason {
+#define X(name, id, text) WH_REASON_##name,
+	WH_REASONS(X)
+#undef X
+		WH_REASON_COUNT
+};
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * steer.h: the words that decide where packets go now: the rows of the memory-mapped map wh_steer.
+ *
+ * Row c (c < WH_MAX_CLASSES) belongs to class c, the last row, WH_STEER_GLOBAL, to all classes.  In every
+ * mask bit w stands for WAN number w.  Each union is one aligned 64-bit word and is only ever replaced
+ * whole, by one store: that store is the flip, and each CPU sees it at its next packet.
+ *
+ * Which words are a person's to write is said with each.  The controller never recomputes a word that is
+ * a person's, and stores its own words only when what it wants changes.
+ */
+#ifndef WANHELM_STEER_H
+#define WANHELM_STEER_H
+
+#include "abi.h"
+
+#define WH_STEER_GLOBAL WH_MAX_CLASSES
+#define WH_STEER_ROWS (WH_MAX_CLASSES + 1)
+
+/* Per class: which WANs existing flows may stay on (keep), and which may take new ones (fresh). */
+union wh_masks {
+	struct {
+		__u8 keep4;
+		__u8 fresh4; /* a fresh bit without its alive bit is a last resort: for new flows that find nothing better */
+		__u8 keep6;
+		__u8 fresh6;
+		__u8 pad[4];
+	};
+	__u64 word;
+};
+
+/* In the last row: which WANs work.  A WAN's death is one store to this word. */
+union wh_alive {
+	struct {
+		__u8 alive4;
+		__u8 alive6;
+		__u8 pad[6];
+	};
+	__u64 word;
+};
+
+/* What a person may say of a WAN; AUTO takes the word back. */
+enum wh_hand_verb { WH_HAND_AUTO, WH_HAND_DOWN, WH_HAND_UP, WH_HAND_DRAIN };
+
+/* In the last row: the hand.  A person's to write: the command line's overrides stand here. */
+union wh_hand {
+	struct {
+		__u8 down;  /* forced down */
+		__u8 up;    /* forced up */
+		__u8 drain; /* takes no new flows */
+		__u8 pad[5];
+	};
+	__u64 word;
+};
+
+struct wh_steer {
+	union wh_masks masks; /* class rows; read by the data plane */
+	union wh_alive alive; /* last row; read by the data plane */
+	union wh_hand hand;   /* last row; read by the controller */
+	__u64 heartbeat_ns;   /* last row: CLOCK_BOOTTIME when the controller last turned its loop */
+	__u64 flips;	      /* last row: how often `alive` was stored by us */
+	__u64 pad[3];
+};
+
+_Static_assert(sizeof(union wh_masks) == 8 && sizeof(union wh_alive) == 8 && sizeof(union wh_hand) == 8, "one word");
+_Static_assert(sizeof(struct wh_steer) == 64, "one cache line");
+
+#endif
