@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0
+# wanhelm: `make help` lists the targets.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+B       ?= build
+VERSION := 0.1.0
+
+CC        ?= cc
+CLANG     ?= clang
+BPFTOOL   ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PYTHON    ?= /usr/bin/python3
+SANITIZE  ?=
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-8s %s\n' $(1) $(2))
+
+LIBS     := libbpf libelf zlib libmnl yaml-0.1 libevent_core jansson
+CPPFLAGS += -Iinclude -Iuser -I$(B) -D_GNU_SOURCE -DWH_VERSION='"$(VERSION)"'
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=gnu11 -Wall -Wextra -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Iinclude -I/usr/include/$(shell uname -m)-linux-gnu
+LDLIBS    = $(shell pkg-config --libs $(LIBS)) -lm
+
+# What stands in which folder is what it is linked into; a new file is found by itself.
+BPF     := steer_tc sweep
+DAEMON  := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/kern/*.c user/prober/*.c user/ctl/*.c user/daemon/*.c)
+COMMAND := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/kern/*.c user/ctl/*.c user/cli/*.c)
+UNIT    := $(wildcard tests/unit/test_*.c)
+
+object = $(patsubst %.c,$(B)/%.o,$(1))
+SKELETONS := $(BPF:%=$(B)/%.skel.h)
+
+all: $(B)/wanhelmd $(B)/wanhelm ## build the controller and the command (default)
+
+# --- dependencies of the build --------------------------------------------------------------------------------
+$(B)/.deps: scripts/deps
+	@mkdir -p $(B)
+	@scripts/deps --check --for build
+	@touch $@
+
+# --- BPF ------------------------------------------------------------------------------------------------------
+$(B)/%.bpf.o: bpf/%.bpf.c $(B)/.deps
+	@mkdir -p $(@D)
+	$(call say,CLANG,$@)
+	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+
+$(B)/%.skel.h: $(B)/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(*F)_bpf > $@.tmp && mv $@.tmp $@
+
+# --- user space -----------------------------------------------------------------------------------------------
+$(B)/%.o: %.c $(B)/.deps | $(SKELETONS)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/wanhelmd: $(call object,$(DAEMON))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(B)/wanhelm: $(call object,$(COMMAND))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+# --- tests ----------------------------------------------------------------------------------------------------
+include tests/tests.mk
+
+# --- the rest -------------------------------------------------------------------------------------------------
+demo: ## two WANs in namespaces, one broken under live traffic, what was measured (root)
+	@scripts/deps --install --for demo
+	@$(MAKE) --no-print-directory all
+	@scripts/demo
+
+install: all ## install into $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(B)/wanhelmd $(DESTDIR)$(PREFIX)/sbin/wanhelmd
+	install -D -m 755 $(B)/wanhelm $(DESTDIR)$(PREFIX)/bin/wanhelm
+	install -D -m 644 share/wanhelm.yaml.example $(DESTDIR)$(PREFIX)/share/doc/wanhelm/wanhelm.yaml.example
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/wanhelm/README.md
+
+clean: ## remove what was built
+	rm -rf $(B)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | sort | column -t -s '|'
+
+.PHONY: all demo install clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* wan.c: the verbs wan list and wan show.  The hand is wan_hand.c's. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/print.h"
+#include "cli/status.h"
+
+static void row(const char *name, const char *text)
+{
+	char clean[256];
+
+	snprintf(clean, sizeof(clean), "%s", text);
+	cli_clean(clean);
+	printf("%-9s %s\n", name, clean);
+}
+
+static void text_targets(const json_t *targets)
+{
+	static const char *const heads[] = {"TARGET", "LAST RESULT", "RTT", "AGE", NULL};
+	static const enum cli_colour colours[] = {CLI_GREEN, CLI_RED, CLI_YELLOW};
+	struct cli_table table = {0};
+	const json_t *target;
+	size_t i;
+
+	cli_heads(&table, heads);
+	json_array_foreach(targets, i, target) {
+		const char *state = cli_text_of(target, "state");
+		char text[32];
+
+		cli_cell(&table, CLI_PLAIN, "%s", cli_text_of(target, "target"));
+		cli_cell(&table,
+			 colours[strcmp(state, "good") == 0  ? 0
+				 : strcmp(state, "bad") == 0 ? 1
+							     : 2],
+			 "%s", state);
+		cli_format_real(text, sizeof(text), json_object_get(target, "rtt_ms"), 1, "ms");
+		cli_cell(&table, CLI_PLAIN, "%s", text);
+		cli_format_real(text, sizeof(text), json_object_get(target, "age_ms"), 1, "ms");
+		cli_cell(&table, CLI_PLAIN, "%s", text);
+	}
+	cli_table_print(&table);
+}
+
+static void text_figures(const json_t *wan)
+{
+	char rtt[32], jitter[32], loss[32], text[160], tx[32], rx[32];
+
+	cli_format_real(rtt, sizeof(rtt), json_object_get(wan, "rtt_ms"), 1, "ms");
+	cli_format_real(jitter, sizeof(jitter), json_object_get(wan, "jitter_ms"), 1, "ms");
+	cli_format_real(loss, sizeof(loss), json_object_get(wan, "loss_ratio"), 100, "%");
+	snprintf(text, sizeof(text), "rtt %s, jitter %s, loss %s", rtt, jitter, loss);
+	row("quality", text);
+	cli_format_rate(tx, sizeof(tx), json_object_get(wan, "tx_bps"));
+	cli_format_rate(rx, sizeof(rx), json_object_get(wan, "rx_bps"));
+	snprintf(text, sizeof(text), "out %s, in %s", tx, rx);
+	row("rate", text);
+	cli_format_bytes(tx, sizeof(tx), json_number_value(json_object_get(wan, "tx_bytes")));
+	cli_format_bytes(rx, sizeof(rx), json_number_value(json_object_get(wan, "rx_bytes")));
+	snprintf(text, sizeof(text), "out %s, in %s", tx, rx);
+	row("bytes", text);
+	snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(json_object_get(wan, "flows")));
+	row("flows", text);
+}
+
+static void text_wan(const json_t *wan)
+{
+	const json_t *v4 = json_object_get(wan, "v4");
+	char text[256];
+
+	row("name", cli_text_of(wan, "name"));
+	row("device", cli_text_of(wan, "device"));
+	row("state", cli_text_of(wan, "state"));
+	row("since", cli_text_of(wan, "since"));
+	row("why", cli_text_of(wan, "reason"));
+	row("by hand", cli_text_of(wan, "forced"));
+	snprintf(text, sizeof(text), "%s by %s", cli_text_of(v4, "address"), cli_text_of(v4, "gateway"));
+	row("IPv4", text);
+	text_figures(wan);
+	putchar('\n');
+	text_targets(json_object_get(wan, "targets"));
+}
+
+int cli_wan_list(const struct cli *cli)
+{
+	json_t *answer, *wans;
+	int exit = cli_ask_only(cli, json_pack("{s:s}", "verb", "status"), &answer);
+
+	if (exit != CLI_OK)
+		return exit;
+	wans = json_pack("{s:O}", "wans", json_object_get(answer, "wans"));
+	cli_print(cli, wans, cli_text_wans);
+	json_decref(wans);
+	json_decref(answer);
+	return CLI_OK;
+}
+
+int cli_wan_show(const struct cli *cli)
+{
+	json_t *answer;
+	int exit = cli_ask_only(cli, json_pack("{s:s,s:s}", "verb", "wan-show", "name", cli->operand[0]), &answer);
+
+	if (exit != CLI_OK)
+		return exit;
+	cli_print(cli, json_object_get(answer, "wan"), text_wan);
+	json_decref(answer);
+	return CLI_OK;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * conf.c: the file as a whole: reading it, the table of its top level, its small sections, what it may not
+ * leave out.  The large sections stand in wan.c, probes.c and class.c.
+ */
+#include "conf/conf.h"
+#include "conf/sections.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) .offset = offsetof(struct wh_config, field)
+
+static int read_failback(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+			 void *out)
+{
+	static const struct wh_conf_choice modes[] = {
+		{"drain", WH_FAILBACK_DRAIN},
+		{"move", WH_CONF_NOT_BUILT},
+		{"manual", WH_CONF_NOT_BUILT},
+		{"window", WH_CONF_NOT_BUILT},
+		{NULL, 0},
+	};
+	static const struct wh_conf_key keys[] = {
+		{.name = "mode", .read = wh_conf_choose, AT(failback), .choices = modes},
+		{.name = "hold", .read = wh_conf_duration, AT(failback_hold_ns), .max = 86400 * WH_NS_PER_S},
+		WH_CONF_LATER("max-age"),
+		WH_CONF_LATER("window"),
+		{.name = NULL},
+	};
+
+	return wh_conf_section(r, key->name, value, keys, out);
+}
+
+static int read_limits(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		       void *out)
+{
+	static const struct wh_conf_key keys[] = {
+		{.name = "flows", .read = wh_conf_number, AT(max_flows), .min = 1024, .max = 16777216},
+		WH_CONF_LATER("flows-per-client"),
+		{.name = NULL},
+	};
+
+	return wh_conf_section(r, key->name, value, keys, out);
+}
+
+static int read_mark(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		     void *out)
+{
+	static const struct wh_conf_key keys[] = {
+		{.name = "value", .read = wh_conf_number, AT(mark), .min = 1, .max = UINT32_MAX},
+		{.name = "mask", .read = wh_conf_number, AT(mark_mask), .min = 1, .max = UINT32_MAX},
+		{.name = NULL},
+	};
+	const struct wh_config *config = out;
+	const struct wh_conf_node *at;
+	int err = wh_conf_section(r, key->name, value, keys, out);
+
+	if (err || !(config->mark & ~config->mark_mask))
+		return err;
+	at = wh_conf_find(value, "value");
+	if (!at)
+		at = wh_conf_find(value, "mask");
+	return wh_conf_refuse(&r->source, at->at, "mark: the value 0x%x has bits outside the mask 0x%x", config->mark,
+			      config->mark_mask);
+}
+
+static const struct wh_conf_choice firewall_choices[] = {
+	{"kernel", WH_CONF_NOT_BUILT},
+	{"untracked", WH_CONF_NOT_BUILT},
+	{"bypass", WH_FIREWALL_BYPASS},
+	{NULL, 0},
+};
+
+static const struct wh_conf_key top_keys[] = {
+	{.name = "lan", .read = wh_conf_lans},
+	{.name = "firewall", .read = wh_conf_choose, AT(firewall), .choices = firewall_choices},
+	{.name = "accel", .read = wh_conf_accel},
+	{.name = "probes", .read = wh_conf_probes},
+	{.name = "wans", .read = wh_conf_wans},
+	{.name = "classes", .read = wh_conf_classes},
+	{.name = "failback", .read = read_failback},
+	{.name = "limits", .read = read_limits},
+	{.name = "mark", .read = read_mark},
+	WH_CONF_LATER("firewall-recheck"),
+	WH_CONF_LATER("boot"),
+	WH_CONF_LATER("all-down"),
+	WH_CONF_LATER("damping"),
+	WH_CONF_LATER("hooks"),
+	WH_CONF_LATER("dashboard"),
+	WH_CONF_LATER("sets"),
+	{.name = NULL},
+};
+#undef AT
+
+static int check_complete(struct wh_conf_reader *r, const struct wh_conf_node *root)
+{
+	if (!wh_conf_find(root, "lan"))
+		return wh_conf_refuse(&r->source, WH_CONF_START,
+				      "lan: is missing; write the devices where clients arrive");
+	if (!wh_conf_find(root, "wans"))
+		return wh_conf_refuse(&r->source, WH_CONF_START, "wans: is missing; write the uplinks");
+	if (!wh_conf_find(root, "firewall"))
+		return wh_conf_refuse(&r->source, WH_CONF_START,
+				      "firewall: the default, kernel, is not built yet; write \"firewall: bypass\"");
+	return 0;
+}
+
+static int read_root(struct wh_conf_reader *r, const struct wh_conf_node *root)
+{
+	struct wh_config *config = r->config;
+	int err;
+
+	config->failback_hold_ns = 30 * WH_NS_PER_S;
+	config->max_flows = 262144;
+	config->mark = 0x57000000;
+	config->mark_mask = 0xff000000;
+	wh_conf_default_profile(&config->profiles[0]);
+	config->n_profiles = 1;
+	err = wh_conf_section(r, "", root, top_keys, config);
+	if (err)
+		return err;
+	if (!config->n_classes)
+		wh_conf_default_class(config);
+	return check_complete(r, root);
+}
+
+int wh_conf_parse(const char *name, const char *text, size_t len, struct wh_config *out, char error[WH_CONF_ERROR_LEN])
+{
+	_cleanup_free_ struct wh_config *config = calloc(1, sizeof(*config));
+	struct wh_conf_reader r = {.source = {.name = name, .error = error}, .config = config};
+	struct wh_conf_tree tree = {0};
+	int err;
+
+	err = config ? wh_conf_tree_build(&r.source, text, len, &tree) : -ENOMEM;
+	if (!err)
+		err = read_root(&r, tree.root);
+	wh_conf_tree_free(&tree);
+	if (err == -ENOMEM)
+		wh_conf_refuse(&r.source, WH_CONF_START, "out of memory");
+	if (!err)
+		*out = *config;
+	return err;
+}
+
+/* Up to `size` bytes of the file; the number read or -errno. */
+static ssize_t read_file(const char *path, char *text, size_t size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (len < size) {
+		ssize_t n = read(fd, text + len, size - len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			break;
+		if (n > 0)
+			len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+int wh_conf_read(const char *path, struct wh_config *out, char error[WH_CONF_ERROR_LEN])
+{
+	const size_t size = WH_CONF_MAX_SIZE + 1; /* one more than is accepted, so that too much is noticed */
+	struct wh_conf_source source = {.name = path, .error = error};
+	char *text = malloc(size);
+	ssize_t len = text ? read_file(path, text, size) : -ENOMEM;
+	int err = (int)len;
+
+	if (len >= 0)
+		err = wh_conf_parse(path, text, (size_t)len, out, error);
+	else
+		wh_conf_refuse(&source, WH_CONF_START, "cannot be read: %s", strerror(-err));
+	free(text);
+	return err;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * conf.h: read a configuration file.  The only way from YAML to struct wh_config.
+ */
+#ifndef WANHELM_CONF_CONF_H
+#define WANHELM_CONF_CONF_H
+
+#include "model/config.h"
+
+#define WH_CONF_ERROR_LEN 512
+
+/*
+ * Read and check `path` whole.  0; -EINVAL when the file is refused, -errno when it cannot be read: then
+ * *out is untouched and `error` holds one line "file:line:column: what is wrong", without a newline.
+ */
+int wh_conf_read(const char *path, struct wh_config *out, char error[WH_CONF_ERROR_LEN]);
+
+/* The same from memory; `name` stands for the file in messages. */
+int wh_conf_parse(const char *name, const char *text, size_t len, struct wh_config *out, char error[WH_CONF_ERROR_LEN]);
+
+#endif

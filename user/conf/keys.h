@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * keys.h: a section of the file is a table of keys; this is what such a table says, and the readers that
+ * several tables share.  The tables themselves stand in conf.c, wan.c, probes.c and class.c.
+ *
+ * A key without a reader is part of the language, but its feature is not built yet.
+ */
+#ifndef WANHELM_CONF_KEYS_H
+#define WANHELM_CONF_KEYS_H
+
+#include "conf/tree.h"
+#include "model/config.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct wh_conf_reader {
+	struct wh_conf_source source;
+	struct wh_config *config; /* being filled */
+};
+
+struct wh_conf_key;
+/* Read `value` into `out`.  0 or -EINVAL, the message written. */
+typedef int wh_conf_read_fn(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+			    void *out);
+
+/* A word that a value may be; WH_CONF_NOT_BUILT where what it asks for is not built yet. */
+struct wh_conf_choice {
+	const char *word;
+	int value;
+};
+#define WH_CONF_NOT_BUILT (-1)
+
+struct wh_conf_key {
+	const char *name; /* NULL ends the table */
+	wh_conf_read_fn *read;
+	size_t offset; /* of what the key sets, in what the section sets */
+	uint64_t min;
+	uint64_t max;
+	const struct wh_conf_choice *choices; /* ended by a NULL word */
+};
+
+#define WH_CONF_LATER(key_name)                                                                                        \
+	{                                                                                                              \
+		.name = (key_name)                                                                                     \
+	}
+
+/*
+ * Read a map by its table into `base`.  Keys are read in the table's order, whatever their order in the file,
+ * so that a table puts what names others behind these.
+ */
+int wh_conf_section(struct wh_conf_reader *r, const char *name, const struct wh_conf_node *map,
+		    const struct wh_conf_key *keys, void *base);
+
+/* Call `read` for each entry of a map whose keys are names that the user gives: WANs, profiles, classes. */
+typedef int wh_conf_named_fn(struct wh_conf_reader *r, const struct wh_conf_node *entry);
+int wh_conf_named(struct wh_conf_reader *r, const char *section, const struct wh_conf_node *map,
+		  wh_conf_named_fn *read);
+
+wh_conf_read_fn wh_conf_number;	  /* min to max, into uint32_t */
+wh_conf_read_fn wh_conf_duration; /* min to max nanoseconds, into uint64_t */
+wh_conf_read_fn wh_conf_choose;	  /* one of `choices`, into an enum */
+wh_conf_read_fn wh_conf_bool;
+wh_conf_read_fn wh_conf_accel;	/* checked only: auto and tc are the same as long as tc is all there is */
+wh_conf_read_fn wh_conf_device; /* into char[IFNAMSIZ] */
+wh_conf_read_fn wh_conf_addr4;	/* of a host, into struct in_addr */
+
+/* The address of a host in `text`, which may be a part of `at`; refused under the name of `key`. */
+int wh_conf_host4(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *at, const char *text,
+		  struct in_addr *out);
+
+/* "KEY: must be EXPECTED, not ..." at the value; an empty hint where there is none. */
+int wh_conf_wrong(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *value, const char *expected,
+		  const char *hint);
+
+/* "WHAT: not built yet" */
+int wh_conf_later(struct wh_conf_reader *r, struct wh_conf_place at, const char *what);
+
+/* A word that has content, as opposed to a list, a map or nothing. */
+bool wh_conf_is_word(const struct wh_conf_node *value);
+
+#endif

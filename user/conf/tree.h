@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * tree.h: a YAML document as nodes that know their place in the file.  tree.c builds it, the readers of the
+ * sections walk it.  Which keys and values are meant is not known here.
+ *
+ * Of YAML it takes what a configuration needs: one document of maps, lists and words, without anchors,
+ * aliases and tags, no deeper than WH_CONF_MAX_DEPTH and no larger than WH_CONF_MAX_SIZE.
+ */
+#ifndef WANHELM_CONF_TREE_H
+#define WANHELM_CONF_TREE_H
+
+#include "conf/refuse.h"
+
+#include <stdbool.h>
+
+#define WH_CONF_MAX_SIZE (1024UL * 1024)
+#define WH_CONF_MAX_DEPTH 16
+/* Duplicates are looked for key by key; this keeps a hostile file from making that slow. */
+#define WH_CONF_MAX_KEYS 1024
+
+enum wh_conf_kind { WH_CONF_WORD, WH_CONF_LIST, WH_CONF_MAP };
+
+struct wh_conf_node {
+	enum wh_conf_kind kind;
+	struct wh_conf_place at;
+	bool nothing;		    /* a word that is not there at all, as in "key:" */
+	struct wh_conf_node *key;   /* of a map's entry: the word before the colon */
+	struct wh_conf_node *first; /* of a list or map: its entries, in the file's order */
+	struct wh_conf_node *last;
+	struct wh_conf_node *next;  /* the next entry of the same list or map */
+	struct wh_conf_node *older; /* every node of the tree, for freeing */
+	unsigned n_entries;
+	char text[]; /* of a word */
+};
+
+struct wh_conf_tree {
+	struct wh_conf_node *root; /* a map */
+	struct wh_conf_node *newest;
+};
+
+/* 0, -EINVAL (refused, the message is written) or -ENOMEM.  Free the tree in each case. */
+int wh_conf_tree_build(const struct wh_conf_source *source, const char *text, size_t len, struct wh_conf_tree *tree);
+void wh_conf_tree_free(struct wh_conf_tree *tree);
+
+/* The map's entry under `name`, or NULL. */
+const struct wh_conf_node *wh_conf_find(const struct wh_conf_node *map, const char *name);
+
+#endif

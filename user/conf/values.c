@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* values.c: the readers of single values that several sections share.  Declared in keys.h, used by the tables. */
+#include "conf/keys.h"
+#include "lib/text.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_CHOICES 8
+
+int wh_conf_number(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
+{
+	char expected[80];
+	uint64_t number;
+
+	if (wh_conf_is_word(value) && !wh_parse_number(value->text, key->min, key->max, &number)) {
+		*(uint32_t *)out = (uint32_t)number;
+		return 0;
+	}
+	snprintf(expected, sizeof(expected), "a whole number from %" PRIu64 " to %" PRIu64, key->min, key->max);
+	return wh_conf_wrong(r, key->name, value, expected, "");
+}
+
+int wh_conf_duration(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		     void *out)
+{
+	char expected[128], min[24], max[24];
+	uint64_t ns;
+
+	if (wh_conf_is_word(value) && !wh_parse_duration(value->text, &ns) && ns >= key->min && ns <= key->max) {
+		*(uint64_t *)out = ns;
+		return 0;
+	}
+	wh_format_duration(key->min, min, sizeof(min));
+	wh_format_duration(key->max, max, sizeof(max));
+	snprintf(expected, sizeof(expected), "%sa duration from %s to %s with its unit (ms, s, m, h, d)",
+		 key->choices ? "auto or " : "", min, max);
+	return wh_conf_wrong(r, key->name, value, expected, "");
+}
+
+/* "a, b or c" */
+static void list_choices(const struct wh_conf_choice *choices, char *out, size_t len)
+{
+	size_t used = 0;
+
+	for (const struct wh_conf_choice *c = choices; c->word && used < len; c++) {
+		const char *before = c == choices ? "" : c[1].word ? ", " : " or ";
+
+		used += (size_t)snprintf(out + used, len - used, "%s%s", before, c->word);
+	}
+}
+
+int wh_conf_choose(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
+{
+	const char *words[MAX_CHOICES + 1] = {NULL};
+	char text[160];
+
+	for (size_t i = 0; key->choices[i].word && wh_conf_is_word(value); i++) {
+		if (i < MAX_CHOICES)
+			words[i] = key->choices[i].word;
+		if (strcmp(value->text, key->choices[i].word) != 0)
+			continue;
+		if (key->choices[i].value == WH_CONF_NOT_BUILT) {
+			snprintf(text, sizeof(text), "%s: %s", key->name, value->text);
+			return wh_conf_later(r, value->at, text);
+		}
+		*(int *)out = key->choices[i].value;
+		return 0;
+	}
+	list_choices(key->choices, text, sizeof(text));
+	return wh_conf_wrong(r, key->name, value, text, WH_CONF_HINT(value->text, words));
+}
+
+int wh_conf_bool(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
+{
+	static const struct wh_conf_choice choices[] = {{"true", true}, {"false", false}, {NULL, 0}};
+	struct wh_conf_key named = {.name = key->name, .choices = choices};
+	int chosen = 0;
+	int err = wh_conf_choose(r, &named, value, &chosen);
+
+	if (!err)
+		*(bool *)out = chosen;
+	return err;
+}
+
+int wh_conf_accel(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
+{
+	static const struct wh_conf_choice choices[] = {{"auto", 0}, {"tc", 0}, {"xdp", WH_CONF_NOT_BUILT}, {NULL, 0}};
+	struct wh_conf_key named = {.name = key->name, .choices = choices};
+	int chosen = 0;
+
+	(void)out;
+	return wh_conf_choose(r, &named, value, &chosen);
+}
+
+/* As the kernel has it (dev_valid_name). */
+static bool is_device_name(const char *text)
+{
+	return *text && strlen(text) < IFNAMSIZ && strcmp(text, ".") != 0 && strcmp(text, "..") != 0 &&
+	       !strpbrk(text, "/: \t\n\v\f\r");
+}
+
+int wh_conf_device(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
+{
+	if (!wh_conf_is_word(value) || !is_device_name(value->text))
+		return wh_conf_wrong(r, key->name, value, "the name of a network device", "");
+	snprintf(out, IFNAMSIZ, "%s", value->text);
+	return 0;
+}
+
+/* An address that one host on some network can have. */
+static bool is_host(struct in_addr addr)
+{
+	uint32_t first = ntohl(addr.s_addr) >> 24;
+
+	return first != 0 && first != 127 && first < 224;
+}
+
+int wh_conf_host4(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *at, const char *text,
+		  struct in_addr *out)
+{
+	struct in6_addr addr6;
+	struct in_addr addr;
+	char what[80];
+
+	if (!wh_parse_addr4(text, &addr) && is_host(addr)) {
+		*out = addr;
+		return 0;
+	}
+	if (inet_pton(AF_INET6, text, &addr6) != 1)
+		return wh_conf_wrong(r, key, at, "the IPv4 address of a host", "");
+	snprintf(what, sizeof(what), "%s: an IPv6 address", key);
+	return wh_conf_later(r, at->at, what);
+}
+
+int wh_conf_addr4(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
+{
+	if (!wh_conf_is_word(value))
+		return wh_conf_wrong(r, key->name, value, "the IPv4 address of a host", "");
+	return wh_conf_host4(r, key->name, value, value->text, out);
+}

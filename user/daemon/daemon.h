@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * daemon.h: the controller's one object and who does what with it.  One thread: libevent calls, one of the
+ * parts below answers, and turn.c draws the conclusions.
+ *
+ *	main.c       options, signals, start and end
+ *	start.c      taking up work: kernel objects, tables, sockets, in their order
+ *	turn.c       the heartbeat of it all: signals and time → model → probes and masks
+ *	world.c      kernel's picture → rows of the tables and attached programs
+ *	routes.c     kernel's routes → wh_routes
+ *	policy.c     configuration → classes and bucket tables
+ *	flip.c       model → masks: the only writer of wh_steer's masks
+ *	aftermath.c  after a switch: resets, verification, the record
+ *	collect.c    idle flows and bindings; counts for status
+ *	overrides.c  the hand: verbs, expiry, what survives a reboot
+ *	status.c, verbs.c, control.c, records.c, metrics.c   what is told to people
+ */
+#ifndef WANHELM_DAEMON_DAEMON_H
+#define WANHELM_DAEMON_DAEMON_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <limits.h>
+
+#include "daemon/control.h"
+#include "daemon/records.h"
+#include "kern/attach.h"
+#include "kern/load.h"
+#include "kern/netlink.h"
+#include "kern/tables.h"
+#include "model/model.h"
+#include "prober/prober.h"
+
+#define WH_REASON_LEN 96
+
+/* An override by hand, beside its bit in wh_steer. */
+struct wh_override {
+	uint64_t until_s; /* wall clock; 0: no end */
+	char reason[WH_REASON_LEN];
+};
+
+/* What follows the death of a WAN, until its record is written. */
+struct wh_aftermath {
+	bool open;
+	struct wh_change change;
+	char evidence[160];
+	char cause[32];
+	uint64_t flipped_ns;
+	double flip_us;
+	uint64_t lost;
+	uint64_t moved_before;
+	uint64_t reset_before;
+	uint64_t reset_by_walk;
+	uint64_t answered_ns;
+	bool switched; /* another WAN could take over */
+};
+
+/* Sent packets of a WAN when something was last heard on it: what came after was lost. */
+struct wh_heard {
+	uint64_t heard_ns;
+	uint64_t sent_packets;
+};
+
+/* Bytes when rates were last worked out, and what they were. */
+struct wh_rate {
+	uint64_t taken_ns;
+	uint64_t tx_bytes, rx_bytes;
+	double tx_bps, rx_bps;
+};
+
+struct wh_daemon {
+	/* where things are */
+	const char *config_path;
+	const char *run_dir;
+	const char *bpf_dir;
+	const char *state_dir;
+
+	/* what runs */
+	struct event_base *base;
+	struct event *turn_timer, *netlink_event, *prober_event, *collect_timer, *walk_timer, *world_timer;
+	struct event *signals[4];
+	struct wh_programs *programs;
+	struct wh_tables tables;
+	struct wh_netlink *netlink;
+	struct wh_prober *prober;
+	struct wh_control *control;
+	struct wh_records *records;
+	bool adopted; /* the tables were there already */
+	bool unload;  /* leave nothing behind: `wanhelm stop` */
+	uint64_t started_ns;
+
+	/* what is wanted and believed */
+	struct wh_config config;
+	unsigned number_of[WH_MAX_WANS]; /* configuration index → WAN number */
+	int conf_of[WH_MAX_WANS];	 /* WAN number → configuration index, -1: none */
+	struct wh_model model;
+
+	/* what stands in the tables, as we last wrote it */
+	struct wh_wan wans[WH_MAX_WANS];
+	struct wh_lan lans[WH_MAX_LANS];
+	struct wh_wanted stored;
+	struct wh_heard heard[WH_MAX_WANS];
+	struct wh_rate rates[WH_MAX_WANS];
+
+	const char *missing[WH_MAX_WANS]; /* what a WAN last lacked to be usable; NULL: never anything */
+
+	/* work in progress */
+	struct wh_override overrides[WH_MAX_WANS];
+	struct wh_aftermath aftermath[WH_MAX_WANS];
+	uint8_t owed;	 /* WANs whose sessions are still to be told, bit by number */
+	unsigned walked; /* the WAN that is being walked for, WH_WAN_NONE: none */
+	struct wh_flow_walk reset_walk;
+	int packet_socket;
+	struct wh_flow_walk flow_walk, bind_walk;
+	uint64_t flows_seen[WH_MAX_WANS + 1], flows_on[WH_MAX_WANS + 1]; /* this round's, the last whole round's */
+	uint64_t next_turn_ns;
+	uint64_t prober_died_ns;
+
+	/* counted for metrics */
+	uint64_t reattached, reloads_ok, reloads_failed;
+};
+
+/* start.c */
+int wh_daemon_start(struct wh_daemon *d, char *error, size_t error_len);
+void wh_daemon_end(struct wh_daemon *d);
+/* Read the configuration again; 0 or -errno with a line in `error` and nothing changed. */
+int wh_daemon_reload(struct wh_daemon *d, char *error, size_t error_len);
+
+/* turn.c */
+void wh_turn(struct wh_daemon *d);
+void wh_turn_on_timer(evutil_socket_t fd, short what, void *arg);
+void wh_turn_on_results(evutil_socket_t fd, short what, void *arg);
+void wh_turn_on_change(void *arg, const struct wh_change *change);
+
+/* world.c */
+/* Bring rows, devices and hooks up to date with the kernel's picture. */
+void wh_world_update(struct wh_daemon *d);
+void wh_world_on_change(void *arg);
+/* Refuse what the picture forbids (a bridge's port as LAN). 0 or -EINVAL with a line in `error`. */
+int wh_world_check(const struct wh_daemon *d, const struct wh_config *config, char *error, size_t error_len);
+/* Give the configuration's WANs their numbers: those of their names in the tables, else free ones. */
+void wh_world_number(const struct wh_daemon *d, const struct wh_config *config, unsigned number_of[WH_MAX_WANS]);
+/* Take off what the configuration no longer has. */
+void wh_world_forget(struct wh_daemon *d);
+/* The prober's end of its veth: row, device, hook. */
+int wh_world_prober(struct wh_daemon *d, char *error, size_t error_len);
+int wh_world_write_wan(struct wh_daemon *d, unsigned wan);
+
+/* routes.c */
+void wh_routes_update(struct wh_daemon *d);
+
+/* policy.c */
+int wh_policy_store(struct wh_daemon *d);
+
+/* flip.c */
+void wh_flip(struct wh_daemon *d);
+/* Take over the masks that an earlier controller stored. */
+void wh_flip_adopt(struct wh_daemon *d);
+
+/* aftermath.c */
+void wh_aftermath_open(struct wh_daemon *d, const struct wh_change *change);
+void wh_aftermath_flipped(struct wh_daemon *d, uint64_t flipped_ns);
+void wh_aftermath_watch(struct wh_daemon *d, uint64_t now_ns);
+void wh_aftermath_on_walk(evutil_socket_t fd, short what, void *arg);
+
+/* collect.c */
+void wh_collect_on_timer(evutil_socket_t fd, short what, void *arg);
+
+/* overrides.c */
+void wh_overrides_load(struct wh_daemon *d);
+int wh_overrides_set(struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb, uint64_t for_s, const char *reason);
+void wh_overrides_expire(struct wh_daemon *d);
+
+/* status.c */
+json_t *wh_status(struct wh_daemon *d);
+json_t *wh_status_wan(struct wh_daemon *d, unsigned wan);
+json_t *wh_status_reasons(const struct wh_daemon *d);
+
+/* verbs.c: the table for wh_control_start() */
+extern const struct wh_control_handler wh_verbs[];
+
+/* Keep a record, log it, and send it to those who follow. */
+void wh_tell(struct wh_daemon *d, const struct wh_record *record);
+
+#endif

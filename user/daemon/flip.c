@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * flip.c: from what the model wants to the words that the data plane reads.  The only writer of the masks.
+ */
+#include "daemon/daemon.h"
+#include "lib/clock.h"
+
+static void store(__u64 *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+void wh_flip(struct wh_daemon *d)
+{
+	struct wh_steer *rows = d->tables.steer_rows;
+	struct wh_wanted wanted = {};
+
+	wh_model_wanted(&d->model, &wanted);
+	/* A WAN's death first: one store, and every CPU has it at its next packet. */
+	if (wanted.alive.word != d->stored.alive.word) {
+		store(&rows[WH_STEER_GLOBAL].alive.word, wanted.alive.word);
+		wh_aftermath_flipped(d, wh_now_ns());
+		store(&rows[WH_STEER_GLOBAL].flips, rows[WH_STEER_GLOBAL].flips + 1);
+	}
+	for (unsigned class = 0; class < d->config.n_classes; class ++) {
+		if (wanted.masks[class].word != d->stored.masks[class].word)
+			store(&rows[class].masks.word, wanted.masks[class].word);
+	}
+	d->stored = wanted;
+}
+
+void wh_flip_adopt(struct wh_daemon *d)
+{
+	const struct wh_steer *rows = d->tables.steer_rows;
+
+	d->stored.alive.word = rows[WH_STEER_GLOBAL].alive.word;
+	for (unsigned class = 0; class < WH_MAX_CLASSES; class ++)
+		d->stored.masks[class].word = rows[class].masks.word;
+}

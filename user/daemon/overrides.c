@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * overrides.c: the hand.  The verb itself stands in wh_steer, where it outlives the controller; its end, its
+ * reason, and all of it for the time after a reboot, stand in STATE_DIR/overrides.json.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define OVERRIDES_FILE "overrides.json"
+
+static const char *const verbs[] = {
+	[WH_HAND_AUTO] = "auto",
+	[WH_HAND_DOWN] = "down",
+	[WH_HAND_UP] = "up",
+	[WH_HAND_DRAIN] = "drain",
+};
+
+static void file_path(const struct wh_daemon *d, char *path, size_t len, const char *suffix)
+{
+	snprintf(path, len, "%s/%s%s", d->state_dir, OVERRIDES_FILE, suffix);
+}
+
+static json_t *to_json(const struct wh_daemon *d)
+{
+	json_t *all = json_object();
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		enum wh_hand_verb verb = wh_tables_hand_of(&d->tables, wan);
+
+		if (d->conf_of[wan] < 0 || verb == WH_HAND_AUTO)
+			continue;
+		json_object_set_new(all, d->wans[wan].name,
+				    json_pack("{s:s, s:I, s:s}", "verb", verbs[verb], "until_s",
+					      (json_int_t)d->overrides[wan].until_s, "reason",
+					      d->overrides[wan].reason));
+	}
+	return all;
+}
+
+/* A new file in the place of the old one, so that a crash leaves one of them whole. */
+static void save(const struct wh_daemon *d)
+{
+	char path[PATH_MAX], fresh[PATH_MAX];
+	json_t *all = to_json(d);
+
+	file_path(d, path, sizeof(path), "");
+	file_path(d, fresh, sizeof(fresh), ".new");
+	if ((mkdir(d->state_dir, 0750) && errno != EEXIST) || json_dump_file(all, fresh, JSON_INDENT(1)) ||
+	    rename(fresh, path))
+		wh_warn("%s: cannot keep overrides for the time after a reboot: %s", path, strerror(errno));
+	json_decref(all);
+}
+
+static void tell(struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb, const char *reason)
+{
+	struct wh_record record = WH_RECORD_EMPTY;
+	char evidence[WH_REASON_LEN + 32];
+
+	snprintf(evidence, sizeof(evidence), "%s%s%s", verbs[verb], reason[0] ? ": " : "", reason);
+	record.event = "override";
+	record.wan = d->wans[wan].name;
+	record.cause = "hand";
+	record.evidence = evidence;
+	wh_tell(d, &record);
+}
+
+int wh_overrides_set(struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb, uint64_t for_s, const char *reason)
+{
+	struct wh_override *o = &d->overrides[wan];
+
+	memset(o, 0, sizeof(*o));
+	if (verb != WH_HAND_AUTO) {
+		o->until_s = for_s ? (uint64_t)time(NULL) + for_s : 0;
+		snprintf(o->reason, sizeof(o->reason), "%s", reason);
+	}
+	wh_tables_set_hand(&d->tables, wan, verb);
+	tell(d, wan, verb, reason);
+	wh_model_hand(&d->model, wan, verb, reason, wh_now_ns());
+	wh_flip(d);
+	save(d);
+	return 0;
+}
+
+static enum wh_hand_verb verb_of(const char *text)
+{
+	for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (text && !strcmp(verbs[i], text))
+			return (enum wh_hand_verb)i;
+	}
+	return WH_HAND_AUTO;
+}
+
+/* One WAN: the word in the map wins; after a reboot there is none yet, and the file says what it was. */
+static void load_one(struct wh_daemon *d, unsigned wan, const json_t *kept)
+{
+	enum wh_hand_verb verb = wh_tables_hand_of(&d->tables, wan);
+	const char *reason = json_string_value(json_object_get(kept, "reason"));
+	enum wh_hand_verb saved = verb_of(json_string_value(json_object_get(kept, "verb")));
+	uint64_t until_s = (uint64_t)json_integer_value(json_object_get(kept, "until_s"));
+
+	if (!d->adopted && saved != WH_HAND_AUTO && (!until_s || until_s > (uint64_t)time(NULL)))
+		verb = saved;
+	if (verb != WH_HAND_AUTO && verb == saved) {
+		d->overrides[wan].until_s = until_s;
+		snprintf(d->overrides[wan].reason, sizeof(d->overrides[wan].reason), "%s", reason ? reason : "");
+	}
+	wh_tables_set_hand(&d->tables, wan, verb);
+	wh_model_hand(&d->model, wan, verb, d->overrides[wan].reason, wh_now_ns());
+}
+
+void wh_overrides_load(struct wh_daemon *d)
+{
+	char path[PATH_MAX];
+	json_error_t error;
+	json_t *all;
+
+	file_path(d, path, sizeof(path), "");
+	all = json_load_file(path, 0, &error);
+	if (!all && access(path, F_OK) == 0)
+		wh_warn("%s:%d: %s; overrides from before a reboot are forgotten", path, error.line, error.text);
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if (d->conf_of[wan] >= 0)
+			load_one(d, wan, json_object_get(all, d->wans[wan].name));
+	}
+	json_decref(all);
+}
+
+void wh_overrides_expire(struct wh_daemon *d)
+{
+	uint64_t now_s = (uint64_t)time(NULL);
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if (d->conf_of[wan] >= 0 && d->overrides[wan].until_s && d->overrides[wan].until_s <= now_s)
+			wh_overrides_set(d, wan, WH_HAND_AUTO, 0, "its time is over");
+	}
+}

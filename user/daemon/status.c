@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * status.c: the status object: what the tables tell (ctl/table_status.h), and over it what only a running
+ * controller knows.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/table_status.h"
+#include "daemon/daemon.h"
+#include "lib/clock.h"
+
+static json_t *real_or_null(double value)
+{
+	return isnan(value) ? json_null() : json_real(value);
+}
+
+/* Rates over the time since the rates were last asked for, half a second at least. */
+static void put_rates(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t now_ns)
+{
+	struct wh_rate *rate = &d->rates[wan];
+	uint64_t tx = (uint64_t)json_integer_value(json_object_get(out, "tx_bytes"));
+	uint64_t rx = (uint64_t)json_integer_value(json_object_get(out, "rx_bytes"));
+	double seconds = (double)(now_ns - rate->taken_ns) / 1e9;
+
+	if (seconds >= 0.5) {
+		rate->tx_bps = rate->taken_ns ? (double)(tx - rate->tx_bytes) * 8 / seconds : NAN;
+		rate->rx_bps = rate->taken_ns ? (double)(rx - rate->rx_bytes) * 8 / seconds : NAN;
+		rate->taken_ns = now_ns;
+		rate->tx_bytes = tx;
+		rate->rx_bytes = rx;
+	}
+	json_object_set_new(out, "tx_bps", real_or_null(rate->tx_bps));
+	json_object_set_new(out, "rx_bps", real_or_null(rate->rx_bps));
+}
+
+static void put_figures(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t now_ns)
+{
+	const struct wh_wan_model *model = &d->model.wans[wan];
+	struct wh_figures figures;
+
+	wh_health_figures(&model->health, now_ns, &figures);
+	json_object_set_new(out, "rtt_ms", real_or_null(figures.rtt_ms));
+	json_object_set_new(out, "jitter_ms", real_or_null(figures.jitter_ms));
+	json_object_set_new(out, "loss_ratio", real_or_null(figures.loss_ratio));
+	json_object_set_new(out, "reason", json_string(model->reason));
+	put_rates(d, wan, out, now_ns);
+}
+
+static json_t *daemon_status(const struct wh_daemon *d, uint64_t now_ns)
+{
+	return json_pack("{s:s,s:i,s:f,s:I,s:b,s:I,s:I,s:I,s:I,s:I,s:I}", "version", WH_VERSION, "pid", (int)getpid(),
+			 "uptime_s", (double)(now_ns - d->started_ns) / 1e9, "heartbeat_age_ms",
+			 (json_int_t)wh_tables_heartbeat_age_ms(&d->tables), "running", 1, "flips",
+			 (json_int_t)d->tables.steer_rows[WH_STEER_GLOBAL].flips, "netlink_overruns",
+			 (json_int_t)wh_netlink_overruns(d->netlink), "reattachments", (json_int_t)d->reattached,
+			 "flow_limit", (json_int_t)d->config.max_flows, "reloads_ok", (json_int_t)d->reloads_ok,
+			 "reloads_failed", (json_int_t)d->reloads_failed);
+}
+
+json_t *wh_status(struct wh_daemon *d)
+{
+	json_t *status = wh_table_status(&d->tables, d->flows_on), *wan;
+	uint64_t now_ns = wh_now_ns();
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "wans"), i, wan) {
+		put_figures(d, (unsigned)json_integer_value(json_object_get(wan, "index")), wan, now_ns);
+	}
+	json_object_set_new(status, "daemon", daemon_status(d, now_ns));
+	return status;
+}
+
+static json_t *targets(const struct wh_daemon *d, unsigned wan, uint64_t now_ns)
+{
+	static const char *const words[] = {
+		[WH_TARGET_UNKNOWN] = "unknown", [WH_TARGET_OK] = "good", [WH_TARGET_BAD] = "bad"};
+	const struct wh_conf_profile *profile = &d->config.profiles[d->config.wans[d->conf_of[wan]].profile];
+	json_t *all = json_array();
+
+	for (unsigned i = 0; i < profile->n_targets; i++) {
+		const struct wh_target_health *target = &d->model.wans[wan].health.targets[i];
+		bool known = target->last != WH_TARGET_UNKNOWN;
+
+		json_array_append_new(
+			all,
+			json_pack("{s:s,s:s,s:o,s:o}", "target", profile->targets[i].text, "state", words[target->last],
+				  "rtt_ms", real_or_null(target->rtt_ns ? (double)target->rtt_ns / 1e6 : NAN), "age_ms",
+				  known ? json_integer((json_int_t)((now_ns - target->last_ns) / WH_NS_PER_MS))
+					: json_null()));
+	}
+	return all;
+}
+
+static json_t *neighbour(const struct wh_daemon *d, unsigned wan)
+{
+	struct in_addr gateway = {.s_addr = d->wans[wan].gateway4_be};
+	uint8_t mac[ETH_ALEN];
+	char text[18];
+
+	if (wh_netlink_neighbour4(d->netlink, d->wans[wan].ifindex, gateway, mac))
+		return json_null();
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	return json_string(text);
+}
+
+json_t *wh_status_wan(struct wh_daemon *d, unsigned wan)
+{
+	json_t *status = wh_status(d), *row, *found = NULL;
+	const struct wh_override *o = &d->overrides[wan];
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "wans"), i, row) {
+		if ((unsigned)json_integer_value(json_object_get(row, "index")) == wan)
+			found = json_incref(row);
+	}
+	json_decref(status);
+	if (!found)
+		return NULL;
+	json_object_set_new(found, "targets", targets(d, wan, wh_now_ns()));
+	json_object_set_new(found, "gateway_mac", neighbour(d, wan));
+	json_object_set_new(found, "mtu", json_integer(d->wans[wan].mtu));
+	json_object_set_new(found, "weight", json_integer(d->wans[wan].weight));
+	if (o->reason[0])
+		json_object_set_new(found, "override_reason", json_string(o->reason));
+	if (o->until_s)
+		json_object_set_new(found, "override_until_s", json_integer((json_int_t)o->until_s));
+	return found;
+}
+
+json_t *wh_status_reasons(const struct wh_daemon *d)
+{
+	static const char *const names[] = {
+#define X(name, id, text) id,
+		WH_REASONS(X)
+#undef X
+	};
+	uint64_t counts[WH_REASON_COUNT] = {0};
+	json_t *all = json_object();
+
+	wh_tables_reasons(&d->tables, counts);
+	for (unsigned i = 1; i < WH_REASON_COUNT; i++)
+		json_object_set_new(all, names[i], json_integer((json_int_t)counts[i]));
+	return all;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * verbs.c: what the controller does when the command asks it (ctl/ctl.h): one handler a verb.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/daemon.h"
+#include "daemon/metrics.h"
+#include "lib/text.h"
+#include "lib/timestamp.h"
+
+enum { FAILED = 1, USAGE = 2 };
+
+static json_t *on_status(void *arg, const json_t *request)
+{
+	(void)request;
+	return wh_status(arg);
+}
+
+/* The number of the WAN that the request names, or -1 and *error says so. */
+static int named_wan(const struct wh_daemon *d, const json_t *request, json_t **error)
+{
+	const char *name = json_string_value(json_object_get(request, "name"));
+	const char *names[WH_MAX_WANS + 1] = {0}, *near;
+
+	if (!name) {
+		*error = wh_control_error(USAGE, "wan: its name is missing");
+		return -1;
+	}
+	for (unsigned i = 0; i < d->config.n_wans; i++) {
+		names[i] = d->config.wans[i].name;
+		if (!strcmp(names[i], name))
+			return (int)d->number_of[i];
+	}
+	near = wh_nearest(name, names);
+	*error = wh_control_error(FAILED, "wan: no WAN is called \"%s\"%s%s%s", name, near ? "; did you mean \"" : "",
+				  near ? near : "", near ? "\"?" : "");
+	return -1;
+}
+
+static json_t *on_wan_show(void *arg, const json_t *request)
+{
+	json_t *error = NULL, *shown;
+	int wan = named_wan(arg, request, &error);
+
+	if (wan < 0)
+		return error;
+	shown = wh_status_wan(arg, (unsigned)wan);
+	return shown ? json_pack("{s:o}", "wan", shown) : wh_control_error(FAILED, "wan: it is being set up");
+}
+
+/* --- the hand --------------------------------------------------------------------------------------------- */
+
+static int parse_hand(const char *word)
+{
+	static const char *const words[] = {
+		[WH_HAND_AUTO] = "auto", [WH_HAND_DOWN] = "down", [WH_HAND_UP] = "up", [WH_HAND_DRAIN] = "drain"};
+
+	for (int i = 0; word && i < 4; i++) {
+		if (!strcmp(word, words[i]))
+			return i;
+	}
+	return -1;
+}
+
+/* What a careful person would want to be asked before; NULL: nothing. */
+static json_t *ask_first(const struct wh_daemon *d, const json_t *request, unsigned wan, enum wh_hand_verb verb)
+{
+	const char *ssh = json_string_value(json_object_get(request, "ssh_address"));
+	uint8_t others = d->stored.alive.alive4 & (uint8_t) ~(1U << wan);
+	struct in_addr address;
+
+	if (json_is_true(json_object_get(request, "yes")) || (verb != WH_HAND_DOWN && verb != WH_HAND_DRAIN))
+		return NULL;
+	if (!others)
+		return wh_control_error(FAILED, "wan: %s is the last WAN that works; say --yes if you mean it",
+					d->wans[wan].name);
+	if (verb == WH_HAND_DOWN && ssh && inet_pton(AF_INET, ssh, &address) == 1 &&
+	    address.s_addr == d->wans[wan].addr4_be)
+		return wh_control_error(FAILED, "wan: your ssh session comes in by %s; say --yes if you mean it",
+					d->wans[wan].name);
+	return NULL;
+}
+
+/* What the verb would do, in words, without doing it. */
+static json_t *foretell(const struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb)
+{
+	uint8_t others = d->stored.alive.alive4 & (uint8_t) ~(1U << wan);
+	unsigned long long flows = d->flows_on[wan];
+	char text[256];
+
+	if (verb == WH_HAND_DOWN && !others)
+		snprintf(text, sizeof(text), "no other WAN works: the %llu flows on %s would stay where they are",
+			 flows, d->wans[wan].name);
+	else if (verb == WH_HAND_DOWN)
+		snprintf(text, sizeof(text), "%llu flows would leave %s: translated TCP sessions by a reset", flows,
+			 d->wans[wan].name);
+	else if (verb == WH_HAND_DRAIN)
+		snprintf(text, sizeof(text), "%llu flows would stay on %s, and no new ones would come", flows,
+			 d->wans[wan].name);
+	else
+		snprintf(text, sizeof(text), "no flow would move: %s would take new ones%s", d->wans[wan].name,
+			 verb == WH_HAND_UP ? ", whatever its probes say" : " if its probes say so");
+	return json_pack("{s:s,s:b}", "message", text, "dry_run", 1);
+}
+
+static json_t *on_hand(void *arg, const json_t *request)
+{
+	const char *reason = json_string_value(json_object_get(request, "reason"));
+	const char *word = json_string_value(json_object_get(request, "hand"));
+	json_int_t for_s = json_integer_value(json_object_get(request, "for_s"));
+	int verb = parse_hand(word), wan;
+	struct wh_daemon *d = arg;
+	json_t *error = NULL;
+	char text[128];
+
+	wan = named_wan(d, request, &error);
+	if (wan < 0)
+		return error;
+	if (verb < 0)
+		return wh_control_error(USAGE, "wan: \"%s\" is none of down, up, drain, auto", word ? word : "");
+	if (for_s < 0)
+		return wh_control_error(USAGE, "wan: --for must be positive");
+	if (json_is_true(json_object_get(request, "dry_run")))
+		return foretell(d, (unsigned)wan, (enum wh_hand_verb)verb);
+	error = ask_first(d, request, (unsigned)wan, (enum wh_hand_verb)verb);
+	if (error)
+		return error;
+	wh_overrides_set(d, (unsigned)wan, (enum wh_hand_verb)verb, (uint64_t)for_s, reason ? reason : "");
+	if (verb == WH_HAND_AUTO)
+		snprintf(text, sizeof(text), "%s follows its probes again", d->wans[wan].name);
+	else
+		snprintf(text, sizeof(text), "%s: %s by hand%s", d->wans[wan].name, word, for_s ? ", for a time" : "");
+	return json_pack("{s:s}", "message", text);
+}
+
+/* --- the rest --------------------------------------------------------------------------------------------- */
+
+static json_t *on_events(void *arg, const json_t *request)
+{
+	const char *since = json_string_value(json_object_get(request, "since"));
+	const struct wh_daemon *d = arg;
+	uint64_t since_ns = 0;
+
+	if (since && wh_timestamp_parse(since, &since_ns))
+		return wh_control_error(USAGE, "events: \"%s\" is no time", since);
+	return json_pack("{s:o}", "events", wh_records_since(d->records, since_ns));
+}
+
+static json_t *on_reload(void *arg, const json_t *request)
+{
+	struct wh_daemon *d = arg;
+	char error[1024];
+
+	(void)request;
+	if (wh_daemon_reload(d, error, sizeof(error)))
+		return wh_control_error(USAGE, "%s", error);
+	return json_pack("{s:s}", "message", "reloaded");
+}
+
+static json_t *on_stop(void *arg, const json_t *request)
+{
+	static const struct timeval soon = {.tv_usec = 50000};
+	struct wh_daemon *d = arg;
+
+	(void)request;
+	d->unload = true;
+	event_base_loopexit(d->base, &soon); /* so that the answer is out before */
+	return json_pack("{s:s}", "message", "everything is detached, and the pins are removed");
+}
+
+static json_t *on_metrics(void *arg, const json_t *request)
+{
+	struct wh_daemon *d = arg;
+	json_t *status = wh_status(d), *reasons = wh_status_reasons(d), *answer = NULL;
+	char *text = wh_metrics_text(status, reasons);
+
+	(void)request;
+	if (text)
+		answer = json_pack("{s:s}", "text", text);
+	free(text);
+	json_decref(status);
+	json_decref(reasons);
+	return answer;
+}
+
+const struct wh_control_handler wh_verbs[] = {
+	{"status", on_status, true, false},   {"wan-show", on_wan_show, true, false},
+	{"hand", on_hand, false, false},      {"events", on_events, true, true},
+	{"reload", on_reload, false, false},  {"stop", on_stop, false, false},
+	{"metrics", on_metrics, true, false}, {},
+};

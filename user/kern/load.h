@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * load.h: the BPF programs and maps in the kernel: loaded, or taken over from an earlier controller, pinned
+ * under one folder of a bpf file system.  tables.h reads and writes what is in the maps; attach.h puts the
+ * programs on devices.
+ */
+#ifndef WANHELM_KERN_LOAD_H
+#define WANHELM_KERN_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum wh_hook { WH_HOOK_LAN_IN, WH_HOOK_WAN_IN, WH_HOOK_WAN_OUT, WH_HOOK_PROBE_IN, WH_HOOKS };
+
+struct wh_load_options {
+	const char *bpf_dir; /* made if missing; its parent must be on a bpf file system */
+	const char *owner;   /* shown to people in wh_meta */
+	uint32_t max_flows;
+	uint32_t mark;
+	uint32_t mark_mask;
+};
+
+struct wh_programs;
+
+/*
+ * Load the programs on the maps that are pinned under bpf_dir, or on new ones, which are pinned.  Nothing is
+ * attached yet.  *adopted says whether there were maps already.  0 or -errno with one line in `error`; then
+ * nothing that was there before has changed.
+ */
+int wh_programs_load(struct wh_programs **out, const struct wh_load_options *options, bool *adopted, char *error,
+		     size_t error_len);
+void wh_programs_close(struct wh_programs *p);
+
+/* The descriptor of a hook's program. */
+int wh_programs_fd(const struct wh_programs *p, enum wh_hook hook);
+
+/* Run the sweep over the order form in wh_sweep (include/wanhelm/sweep.h). 0 or -errno. */
+int wh_programs_sweep(const struct wh_programs *p);
+
+/* Detach everything that is pinned under bpf_dir and remove the pins. 0; -ENOENT: nothing there; -errno. */
+int wh_unload(const char *bpf_dir);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * netlink_parse.c: from the kernel's messages to the netlink picture.  Knows what the attributes mean and
+ * trusts no length; a message that is cut short counts as none.  The sockets are netlink.c's.
+ */
+#include "kern/netlink_private.h"
+
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+/* Not in linux/if.h without the enum that net/if.h defines as well. */
+#define FLAG_LOWER_UP 0x10000
+
+/* The kernel's operstates (RFC 2863) that mean "nothing gets through". */
+enum { OPER_NOT_PRESENT = 1, OPER_DOWN = 2, OPER_LOWER_LAYER_DOWN = 3 };
+
+/* --- attributes ------------------------------------------------------------------------------------------- */
+
+struct attrs {
+	const struct nlattr **by_type;
+	unsigned max;
+};
+
+static int note_attr(const struct nlattr *attr, void *data)
+{
+	struct attrs *attrs = data;
+
+	if (mnl_attr_get_type(attr) <= attrs->max)
+		attrs->by_type[mnl_attr_get_type(attr)] = attr;
+	return MNL_CB_OK;
+}
+
+/* The attributes after a header of `header_len` bytes; -EINVAL where the message is shorter than that. */
+static int read_attrs(const struct nlmsghdr *nlh, size_t header_len, const struct nlattr **by_type, unsigned max)
+{
+	struct attrs attrs = {by_type, max};
+
+	if (mnl_nlmsg_get_payload_len(nlh) < header_len)
+		return -EINVAL;
+	for (unsigned i = 0; i <= max; i++)
+		by_type[i] = NULL;
+	mnl_attr_parse(nlh, (unsigned)header_len, note_attr, &attrs);
+	return 0;
+}
+
+/* The first `len` bytes of an attribute; false, and *out untouched, where it is missing or shorter. */
+static bool get_bytes(const struct nlattr *attr, void *out, size_t len)
+{
+	if (!attr || mnl_attr_get_payload_len(attr) < len)
+		return false;
+	memcpy(out, mnl_attr_get_payload(attr), len);
+	return true;
+}
+
+static uint32_t get_u32(const struct nlattr *attr, uint32_t otherwise)
+{
+	get_bytes(attr, &otherwise, sizeof(otherwise));
+	return otherwise;
+}
+
+static uint8_t get_u8(const struct nlattr *attr, uint8_t otherwise)
+{
+	get_bytes(attr, &otherwise, sizeof(otherwise));
+	return otherwise;
+}
+
+static bool get_name(const struct nlattr *attr, char *out, size_t size)
+{
+	size_t len = attr ? strnlen(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr)) : 0;
+
+	if (!len || len >= size)
+		return false;
+	memset(out, 0, size);
+	memcpy(out, mnl_attr_get_payload(attr), len);
+	return true;
+}
+
+/* --- links ------------------------------------------------------------------------------------------------ */
+
+static bool is_bridge_port(const struct nlattr *linkinfo)
+{
+	const struct nlattr *by_type[IFLA_INFO_SLAVE_KIND + 1] = {};
+	struct attrs attrs = {by_type, IFLA_INFO_SLAVE_KIND};
+	char kind[16] = "";
+
+	if (!linkinfo)
+		return false;
+	mnl_attr_parse_nested(linkinfo, note_attr, &attrs);
+	return get_name(by_type[IFLA_INFO_SLAVE_KIND], kind, sizeof(kind)) && !strcmp(kind, "bridge");
+}
+
+static bool has_carrier(unsigned flags, uint8_t operstate)
+{
+	return (flags & FLAG_LOWER_UP) && operstate != OPER_NOT_PRESENT && operstate != OPER_DOWN &&
+	       operstate != OPER_LOWER_LAYER_DOWN;
+}
+
+static int take_link(struct wh_picture *p, const struct nlmsghdr *nlh, bool *routes_stale)
+{
+	const struct nlattr *attr[IFLA_MAX + 1];
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
+	struct wh_picture_link l;
+	int changed;
+
+	/* A bridge speaks of its ports in the same words, with a family of its own: a port that leaves is no link that
+	 * goes. */
+	if (read_attrs(nlh, sizeof(*info), attr, IFLA_MAX) || info->ifi_family != AF_UNSPEC)
+		return 0;
+	if (nlh->nlmsg_type == RTM_DELLINK) {
+		*routes_stale = true;
+		return wh_picture_remove_link(p, (unsigned)info->ifi_index);
+	}
+	memset(&l, 0, sizeof(l));
+	l.link.ifindex = (unsigned)info->ifi_index;
+	if (!get_name(attr[IFLA_IFNAME], l.link.name, sizeof(l.link.name)))
+		return 0;
+	l.link.has_mac = info->ifi_type == ARPHRD_ETHER && get_bytes(attr[IFLA_ADDRESS], l.link.mac, ETH_ALEN);
+	l.link.point_to_point = info->ifi_flags & IFF_POINTOPOINT;
+	l.link.up = info->ifi_flags & IFF_UP;
+	l.link.carrier = has_carrier(info->ifi_flags, get_u8(attr[IFLA_OPERSTATE], 0));
+	l.link.mtu = get_u32(attr[IFLA_MTU], 0);
+	if (is_bridge_port(attr[IFLA_LINKINFO]))
+		l.bridge = get_u32(attr[IFLA_MASTER], 0);
+	changed = wh_picture_put_link(p, &l);
+	/* The kernel takes a device's routes away, and puts them back, without a word about them. */
+	if (changed > 0)
+		*routes_stale = true;
+	return changed;
+}
+
+/* --- addresses -------------------------------------------------------------------------------------------- */
+
+static int take_addr(struct wh_picture *p, const struct nlmsghdr *nlh, bool *routes_stale)
+{
+	const struct nlattr *attr[IFA_MAX + 1];
+	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(nlh);
+	struct wh_picture_addr a;
+	int changed;
+
+	if (read_attrs(nlh, sizeof(*info), attr, IFA_MAX) || info->ifa_family != AF_INET)
+		return 0;
+	memset(&a, 0, sizeof(a));
+	a.ifindex = info->ifa_index;
+	a.prefix_len = info->ifa_prefixlen;
+	a.scope = info->ifa_scope;
+	a.flags = get_u32(attr[IFA_FLAGS], info->ifa_flags);
+	/* IFA_ADDRESS is the peer's on point-to-point devices. */
+	if (!get_bytes(attr[IFA_LOCAL], &a.addr, sizeof(a.addr)) &&
+	    !get_bytes(attr[IFA_ADDRESS], &a.addr, sizeof(a.addr)))
+		return 0;
+	changed = nlh->nlmsg_type == RTM_DELADDR ? wh_picture_remove_addr(p, &a) : wh_picture_put_addr(p, &a);
+	if (changed > 0)
+		*routes_stale = true; /* routes that prefer this source go with it, without a word */
+	return changed;
+}
+
+/* --- routes ----------------------------------------------------------------------------------------------- */
+
+static bool is_wanted_table(uint32_t table)
+{
+	return table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT || table == RT_TABLE_LOCAL;
+}
+
+/* A route's own gateway, or one of its next hops'. */
+static void read_gateway(const struct nlattr *gateway, const struct nlattr *via, struct wh_picture_route *r)
+{
+	r->route.has_gateway = gateway || via; /* an IPv6 gateway is one as well, but not one that we could name */
+	get_bytes(gateway, &r->gateway, sizeof(r->gateway));
+}
+
+static int add_multipath(struct wh_picture *p, const struct nlattr *multipath, const struct wh_picture_route *common)
+{
+	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
+	int left = mnl_attr_get_payload_len(multipath);
+
+	while (left >= (int)sizeof(*hop) && RTNH_OK(hop, left)) {
+		const struct nlattr *attr[RTA_MAX + 1] = {};
+		struct attrs attrs = {attr, RTA_MAX};
+		struct wh_picture_route r = *common;
+		int err;
+
+		mnl_attr_parse_payload(RTNH_DATA(hop), hop->rtnh_len - sizeof(*hop), note_attr, &attrs);
+		r.route.ifindex = (unsigned)hop->rtnh_ifindex;
+		read_gateway(attr[RTA_GATEWAY], attr[RTA_VIA], &r);
+		err = wh_picture_add_route(p, &r);
+		if (err)
+			return err;
+		left -= (int)RTNH_ALIGN(hop->rtnh_len);
+		hop = RTNH_NEXT(hop);
+	}
+	return 0;
+}
+
+static int take_route(struct wh_picture *p, const struct nlmsghdr *nlh, bool dump, bool *routes_stale)
+{
+	const struct nlattr *attr[RTA_MAX + 1];
+	const struct rtmsg *info = mnl_nlmsg_get_payload(nlh);
+	struct wh_picture_route r;
+
+	if (read_attrs(nlh, sizeof(*info), attr, RTA_MAX) || info->rtm_family != AF_INET)
+		return 0;
+	memset(&r, 0, sizeof(r));
+	r.table = get_u32(attr[RTA_TABLE], info->rtm_table);
+	r.route.prefix_len = info->rtm_dst_len;
+	/* Of other tables only the default routes matter; routes for one TOS say nothing about the rest of traffic. */
+	if ((info->rtm_flags & RTM_F_CLONED) || info->rtm_tos || (!is_wanted_table(r.table) && r.route.prefix_len))
+		return 0;
+	if (!dump) {
+		*routes_stale = true;
+		return 0;
+	}
+	get_bytes(attr[RTA_DST], &r.route.dst, sizeof(r.route.dst));
+	r.route.type = info->rtm_type;
+	r.route.metric = get_u32(attr[RTA_PRIORITY], 0);
+	if (attr[RTA_MULTIPATH])
+		return add_multipath(p, attr[RTA_MULTIPATH], &r);
+	r.route.ifindex = get_u32(attr[RTA_OIF], 0);
+	read_gateway(attr[RTA_GATEWAY], attr[RTA_VIA], &r);
+	return wh_picture_add_route(p, &r);
+}
+
+int wh_picture_take(struct wh_picture *p, const struct nlmsghdr *nlh, bool dump, bool *routes_stale)
+{
+	switch (nlh->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		return take_link(p, nlh, routes_stale);
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		return take_addr(p, nlh, routes_stale);
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		return take_route(p, nlh, dump, routes_stale);
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP:
+		*routes_stale = true; /* routes that use the object go with it, without a word */
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* --- neighbours ------------------------------------------------------------------------------------------- */
+
+int wh_neighbour_parse(const struct nlmsghdr *nlh, struct wh_neighbour *out)
+{
+	const unsigned usable = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
+	const struct nlattr *attr[NDA_MAX + 1];
+	const struct ndmsg *info = mnl_nlmsg_get_payload(nlh);
+	struct wh_neighbour n;
+
+	if ((nlh->nlmsg_type != RTM_NEWNEIGH && nlh->nlmsg_type != RTM_DELNEIGH) ||
+	    read_attrs(nlh, sizeof(*info), attr, NDA_MAX) || info->ndm_family != AF_INET ||
+	    (info->ndm_flags & NTF_PROXY))
+		return -EINVAL;
+	memset(&n, 0, sizeof(n));
+	n.ifindex = (unsigned)info->ndm_ifindex;
+	if (!get_bytes(attr[NDA_DST], &n.addr, sizeof(n.addr)))
+		return -EINVAL;
+	n.has_mac = nlh->nlmsg_type == RTM_NEWNEIGH && (info->ndm_state & usable) &&
+		    get_bytes(attr[NDA_LLADDR], n.mac, ETH_ALEN);
+	*out = n;
+	return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * text.h: from words to values and back, as the configuration and the command line write them.
+ * The parsers take the whole string or refuse it with -EINVAL (malformed) or -ERANGE (too large or too small),
+ * and leave *out untouched then.
+ */
+#ifndef WANHELM_LIB_TEXT_H
+#define WANHELM_LIB_TEXT_H
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* "200ms", "30s", "5m", "2h", "1d"; a bare number is refused. */
+int wh_parse_duration(const char *text, uint64_t *out_ns);
+
+/* Decimal or 0x… within min and max, both included. */
+int wh_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out);
+
+/* "192.0.2.1" */
+int wh_parse_addr4(const char *text, struct in_addr *out);
+
+/* 1500000000 → "1.5s": in the largest unit of which there is at least one, cut off after two decimals; for people. */
+void wh_format_duration(uint64_t ns, char *out, size_t len);
+
+/* The best of `words` (a null-terminated array) within an edit distance that a slip of the hand makes, or NULL. */
+const char *wh_nearest(const char *word, const char *const *words);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * config.h: a configuration as plain data.  conf/ fills it from YAML, model/ and the daemon read it.
+ * Everything is resolved: defaults are filled in, names are turned into indices, durations are in
+ * nanoseconds.  It holds no pointers, so it is copied with `=`.
+ */
+#ifndef WANHELM_MODEL_CONFIG_H
+#define WANHELM_MODEL_CONFIG_H
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <wanhelm/abi.h>
+#include <wanhelm/policy.h>
+
+#define WH_MAX_PROFILES 8
+#define WH_MAX_TARGETS 16
+
+enum wh_firewall { WH_FIREWALL_KERNEL, WH_FIREWALL_UNTRACKED, WH_FIREWALL_BYPASS };
+enum wh_nat { WH_NAT_MASQUERADE, WH_NAT_NONE };
+enum wh_probe_kind { WH_PROBE_ICMP, WH_PROBE_TCP, WH_PROBE_KINDS };
+enum wh_failback_mode { WH_FAILBACK_DRAIN };
+
+struct wh_conf_target {
+	enum wh_probe_kind kind;
+	struct in_addr addr;
+	uint16_t port; /* TCP, host order */
+	char text[64]; /* as written: "icmp:1.1.1.1" */
+};
+
+/* A probe profile. */
+struct wh_conf_profile {
+	char name[WH_NAME_LEN];
+	struct wh_conf_target targets[WH_MAX_TARGETS];
+	unsigned n_targets;
+	unsigned quorum;
+	unsigned down_after;
+	unsigned up_after;
+	uint64_t interval_ns[WH_PROBE_KINDS];
+	uint64_t timeout_ns; /* 0: auto */
+};
+
+struct wh_conf_wan {
+	char name[WH_NAME_LEN];
+	char device[IFNAMSIZ];
+	bool enabled;
+	bool gateway_auto;
+	struct in_addr gateway; /* where !gateway_auto */
+	bool source_auto;
+	struct in_addr source; /* where !source_auto */
+	enum wh_nat nat;
+	uint32_t weight; /* 1..1000 */
+	uint16_t port_first;
+	uint16_t port_last;
+	unsigned profile; /* index into profiles */
+};
+
+/* A class's WANs: tiers in order of preference, each with weighted members. */
+struct wh_conf_member {
+	unsigned wan; /* index into wans */
+	uint32_t weight;
+};
+
+struct wh_conf_tier {
+	struct wh_conf_member members[WH_MAX_WANS];
+	unsigned n_members;
+};
+
+struct wh_conf_class {
+	char name[WH_NAME_LEN];
+	struct wh_conf_tier
+		tiers[WH_MAX_WANS]; /* complete: WANs left out in the file stand in the last tier, unless `only` */
+	unsigned n_tiers;
+	enum wh_affinity affinity;
+	enum wh_on_failover on_failover;
+};
+
+struct wh_config {
+	char lan[WH_MAX_LANS - 1][IFNAMSIZ];
+	unsigned n_lans;
+	enum wh_firewall firewall;
+	struct wh_conf_wan wans[WH_MAX_WANS];
+	unsigned n_wans;
+	struct wh_conf_profile profiles[WH_MAX_PROFILES]; /* [0] is "default" */
+	unsigned n_profiles;
+	enum wh_failback_mode failback;
+	uint64_t failback_hold_ns;
+	uint32_t max_flows;
+	uint32_t mark;
+	uint32_t mark_mask;
+	struct wh_conf_class classes[WH_MAX_CLASSES]; /* the last is "default" */
+	unsigned n_classes;
+};
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * model.h: the controller's judgement: what is known of each WAN, which state follows, which masks follow
+ * from the states, and which probes are due.  Pure: no file descriptors, no clock, no allocation; `now` is
+ * an argument (CLOCK_MONOTONIC nanoseconds), so a day of failovers is tested in a millisecond.
+ *
+ * The daemon feeds it (links, signals, probe results, the hand), calls wh_model_tick() when it asks for it,
+ * sends the probes that it orders, and stores the masks that it wants.  Every change of state goes through
+ * one function inside, which calls `on_change` once.
+ *
+ * WANs are named by their *number* (the row of wh_wans and the bit in masks), 0..WH_MAX_WANS-1, which stays
+ * the same across reloads; `number_of[i]` says which number the configuration's WAN i has.
+ */
+#ifndef WANHELM_MODEL_MODEL_H
+#define WANHELM_MODEL_MODEL_H
+
+#include "model/config.h"
+#include "model/health.h"
+#include "model/silence.h"
+#include <wanhelm/steer.h>
+#include <wanhelm/wan.h>
+
+/* A change of state, as it is told to the daemon. */
+struct wh_change {
+	unsigned wan;
+	enum wh_wan_state from;
+	enum wh_wan_state to;
+	const char *cause;    /* a word: "probes", "carrier", "hand", "start", … */
+	const char *evidence; /* a sentence; valid during the call */
+	uint64_t since_ns;    /* when the first sign was seen: where from detection is counted */
+	uint64_t now_ns;
+};
+
+/* One WAN.  The daemon reads the first part; what follows is the model's own. */
+struct wh_wan_model {
+	bool configured;
+	char name[WH_NAME_LEN];
+	enum wh_wan_state state;  /* what the world says, the hand included */
+	enum wh_wan_state judged; /* what the probes alone say */
+	uint64_t since_ns;	  /* when `state` was entered */
+	char reason[96];	  /* why it is in this state */
+	bool usable;		  /* device, carrier, address, gateway are there */
+	enum wh_hand_verb hand;
+	uint64_t heard_ns;	 /* when anything last came back by this WAN; 0: never */
+	struct wh_health health; /* wh_health_figures() reads it; health.targets[] have their last results */
+
+	bool enabled;
+	bool met;		  /* was usable before: comes back as down, not as pending */
+	uint64_t watched_ns;	  /* quiet is counted from here at the earliest */
+	uint64_t judged_since_ns; /* when `judged` was entered */
+	uint64_t sign_ns;	  /* the first sign of the present trouble; 0: none */
+	unsigned bad_rounds;	  /* in a row */
+	unsigned good_rounds;	  /* in a row */
+	bool alarmed;		  /* the present burst was begun by silence */
+	struct wh_silence silence;
+};
+
+struct wh_model {
+	const struct wh_config *config;
+	unsigned number_of[WH_MAX_WANS];			      /* configuration index → WAN number */
+	struct wh_wan_model wans[WH_MAX_WANS];			      /* by number */
+	void (*on_change)(void *arg, const struct wh_change *change); /* may be NULL */
+	void *arg;
+
+	uint32_t seq;	 /* of the next probe */
+	uint32_t random; /* for jitter */
+};
+
+/* What the masks should be: `alive` for the last row of wh_steer, one pair a configured class. */
+struct wh_wanted {
+	union wh_alive alive;
+	union wh_masks masks[WH_MAX_CLASSES];
+};
+
+/*
+ * Start (with a zeroed model), or take in another configuration: WANs keep their numbers' state where the
+ * name stayed (the caller sees to the numbers).  `config` must outlive the model.  Calls on_change for
+ * nothing.  A new WAN is absent until wh_model_usable() or wh_model_adopt(), and so is one that was disabled:
+ * tell the usability of all of them again.
+ */
+void wh_model_configure(struct wh_model *m, const struct wh_config *config, const unsigned number_of[WH_MAX_WANS],
+			uint64_t now_ns);
+
+/*
+ * Take over the state that an earlier controller left in the maps, before the first tick.  Calls on_change
+ * for nothing.  The hand is not part of it: after this, tell wh_model_hand() what it does, AUTO too.
+ */
+void wh_model_adopt(struct wh_model *m, unsigned wan, enum wh_wan_state state, uint64_t since_ns);
+
+/* The device, its carrier, its address or its gateway came or went. `why` names what is missing, or came back. */
+void wh_model_usable(struct wh_model *m, unsigned wan, bool usable, const char *why, uint64_t now_ns);
+
+/*
+ * What the data plane saw: the stamps of wh_signals.  Cheap, called every few milliseconds.  It may start a
+ * burst of probes, so let a tick follow.
+ */
+void wh_model_signal(struct wh_model *m, unsigned wan, const struct wh_signal *signal, uint64_t now_ns);
+
+/* A probe's result.  A late or unknown `seq` is understood.  It may begin or end a burst: let a tick follow. */
+void wh_model_result(struct wh_model *m, unsigned wan, unsigned target, uint32_t seq, enum wh_probe_status status,
+		     uint64_t rtt_ns, uint64_t now_ns);
+
+/* The hand. */
+void wh_model_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, const char *why, uint64_t now_ns);
+
+/*
+ * The loop was away for `late_ns` more than it wanted: probes that ran out meanwhile say something about us,
+ * not about a WAN, and are forgotten.  To be called before the results and signals that waited meanwhile are
+ * handed on.  Less than WH_STARVED_NS is nothing.
+ */
+#define WH_STARVED_NS 50000000ULL
+void wh_model_starved(struct wh_model *m, uint64_t late_ns, uint64_t now_ns);
+
+/*
+ * Let time pass: judge what ran out, start what is due.  Writes at most `max` orders and their number to
+ * *n_orders; returns when it wants to be called next (absolute, never more than a second ahead).  A round that
+ * does not fit is still due, so there should be room for WH_MAX_TARGETS at least.
+ */
+uint64_t wh_model_tick(struct wh_model *m, uint64_t now_ns, struct wh_probe_order *orders, unsigned max,
+		       unsigned *n_orders);
+
+/* The masks that follow from the states. */
+void wh_model_wanted(const struct wh_model *m, struct wh_wanted *out);
+
+#endif

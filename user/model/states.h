@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * states.h: the state machine of one WAN; internal to model/.  model.c feeds it; the table of states is in
+ * states.c.  Whether a round is good is health.h's matter, and what a state means for traffic masks.c's.
+ */
+#ifndef WANHELM_MODEL_STATES_H
+#define WANHELM_MODEL_STATES_H
+
+#include "model/model.h"
+
+/* `down` needs this long without anything heard, however many rounds are bad. */
+#define WH_QUIET_NS 250000000ULL
+
+/* The state that the world sees, from usability, the hand and what the probes say. */
+enum wh_wan_state wh_states_shown(const struct wh_wan_model *w);
+
+void wh_states_usable(struct wh_model *m, unsigned wan, bool usable, const char *why, uint64_t now_ns);
+void wh_states_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, const char *why, uint64_t now_ns);
+void wh_states_verdict(struct wh_model *m, unsigned wan, struct wh_verdict verdict, uint64_t now_ns);
+
+/* Packets were sent since w->silence.since_ns, and nothing has come back. */
+void wh_states_silent(struct wh_model *m, unsigned wan, uint64_t now_ns);
+
+/* What time alone brings about, and when it next may; UINT64_MAX: never. */
+void wh_states_pass(struct wh_model *m, unsigned wan, uint64_t now_ns);
+uint64_t wh_states_next(const struct wh_model *m, unsigned wan, uint64_t now_ns);
+
+#endif
