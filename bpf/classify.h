@@ -11,16 +11,22 @@
 /* The class `default`, the only one there is. */
 #define CLASS_DEFAULT 0
 
+/* What the kernel's routes, as the controller copied them, say of an address. */
+static __always_inline __u32 route_kind4(__be32 addr_be)
+{
+	struct wh_route4_key key = {.prefix_len = 32, .addr_be = addr_be};
+	struct wh_route *route = bpf_map_lookup_elem(&wh_routes, &key);
+
+	return route ? route->kind : WH_ROUTE_DEFAULT;
+}
+
 /*
  * Whether a packet without a flow is ours to steer: 0, or the -reason for which the kernel has it.  The
- * kernel's own routes decide, as the controller copied them: no entry, or a default, is ours.
+ * kernel's own routes decide: no entry, or a default, is ours.
  */
 static __always_inline int is_steered4(const struct packet4 *p)
 {
-	struct wh_route4_key key = {.prefix_len = 32, .addr_be = p->dst_be};
-	struct wh_route *route = bpf_map_lookup_elem(&wh_routes, &key);
-
-	if (route && route->kind == WH_ROUTE_KERNEL)
+	if (route_kind4(p->dst_be) != WH_ROUTE_DEFAULT)
 		return -WH_REASON_KERNEL_ROUTE;
 	/* A session that did not start here is the kernel's, which may know it from before our start. */
 	if (p->proto == IPPROTO_TCP && (p->tcp_flags & (SEGMENT_SYN | SEGMENT_ACK)) != SEGMENT_SYN)

@@ -60,10 +60,13 @@ static __always_inline void ctx_clear_done(struct __sk_buff *skb)
 	skb->mark &= ~wh_mark_mask;
 }
 
-/* Whether the frame is for us: a device in promiscuous mode also shows those for others. */
+/*
+ * Whether the frame is for us: a device in promiscuous mode also shows those for others, and a VLAN's parent
+ * those of the VLAN, which is a device of its own.
+ */
 static __always_inline int ctx_is_for_us(const struct __sk_buff *skb)
 {
-	return skb->pkt_type == 0; /* PACKET_HOST */
+	return skb->pkt_type == 0 /* PACKET_HOST */ && !skb->vlan_present;
 }
 
 /* Make the first `len` bytes (or all there are) readable at ctx_data(). Pointers into the packet become invalid. */

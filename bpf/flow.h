@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * flow.h: a flow's life: opened by its first packet, refreshed by each, moved or reset when its WAN may not
- * keep it.  It is taken out by sweep.bpf.c.
+ * flow.h: a flow: its keys, what it is given on a WAN, and its opening by its first packet.  move.h brings it
+ * to another WAN, forward.h refreshes it with each packet, sweep.bpf.c takes it out.
  */
 #ifndef WH_BPF_FLOW_H
 #define WH_BPF_FLOW_H
@@ -68,6 +68,12 @@ static __always_inline __u8 tcp_seen(const struct packet4 *p)
 static __always_inline int is_tcp_opening(const struct packet4 *p)
 {
 	return p->proto == IPPROTO_TCP && (p->tcp_flags & (SEGMENT_SYN | SEGMENT_ACK | SEGMENT_RST)) == SEGMENT_SYN;
+}
+
+/* The only way to change a pin: who loses the race does nothing. */
+static __always_inline int pin_replace(struct wh_flow4 *flow, union wh_pin old, union wh_pin new)
+{
+	return __sync_val_compare_and_swap(&flow->pin.word, old.word, new.word) == old.word ? 0 : -WH_REASON_RACE;
 }
 
 /* --- the way out of a WAN: external address, port, and the reply's entry -------------------------------- */
@@ -142,6 +148,12 @@ static __always_inline void reply_delete4(const struct wh_flow4_key *flow, __be3
 	struct wh_reply4_key key = reply_key4(flow, external_be, pin);
 
 	bpf_map_delete_elem(&wh_replies4, &key);
+}
+
+/* A translated flow whose address the WAN no longer has must be bound anew there. */
+static __always_inline int address_changed4(const struct wh_flow4 *flow, const struct wh_wan *wan)
+{
+	return (flow->flags & WH_FLOW_NAT) && flow->external_be != wan->addr4_be;
 }
 
 /* --- opening -------------------------------------------------------------------------------------------- */
@@ -222,12 +234,30 @@ static __always_inline int flow_insert4(const struct packet4 *p, const struct or
 	return out->flow ? 0 : -WH_REASON_RACE;
 }
 
+/* The other CPU that had a packet of this flow may have been first: then its flow serves both. */
+static __always_inline int flow_join4(const struct packet4 *p, struct route4 *out, int reason)
+{
+	struct wh_flow4_key key = flow_key4(p);
+
+	out->flow = bpf_map_lookup_elem(&wh_flows4, &key);
+	if (!out->flow)
+		return reason;
+	out->pin.word = *(volatile __u64 *)&out->flow->pin.word;
+	out->wan = wan_row(out->pin.wan);
+	return out->wan ? 0 : -WH_REASON_RACE;
+}
+
+/* A probe has a link-local source, and so is translated on every WAN. */
+static __always_inline int needs_nat(const struct wh_wan *wan, __u8 flow_flags)
+{
+	return (wan->flags & WH_WAN_MASQUERADE4) || (flow_flags & WH_FLOW_PROBE);
+}
+
 /* A flow's first packet: choose, bind, enter. */
 static __always_inline int flow_open4(struct __sk_buff *skb, const struct packet4 *p, const struct origin4 *from,
 				      struct route4 *out)
 {
 	__u32 wan_number = select_new4(p, from);
-	struct wh_flow4_key key = flow_key4(p);
 	struct wh_wan *wan = wan_row(wan_number);
 	struct wh_bind4 *bind = NULL;
 	struct wh_reply4 reply = {};
@@ -236,7 +266,7 @@ static __always_inline int flow_open4(struct __sk_buff *skb, const struct packet
 
 	if (!wan || !wan->ifindex)
 		return -WH_REASON_NO_WAN;
-	if (wan->flags & WH_WAN_MASQUERADE4) {
+	if (needs_nat(wan, from->flags)) {
 		bind = bind_get4(p, wan_number, &reason);
 		if (!bind)
 			return reason;
@@ -249,140 +279,13 @@ static __always_inline int flow_open4(struct __sk_buff *skb, const struct packet
 	if (reason) {
 		if (bind)
 			bind_release(bind);
-		/* The other CPU that had a packet of this flow may have been first: then its flow serves both. */
-		out->flow = bpf_map_lookup_elem(&wh_flows4, &key);
-		if (!out->flow)
-			return reason;
-		out->pin.word = *(volatile __u64 *)&out->flow->pin.word;
-		wan = wan_row(out->pin.wan);
-		out->wan = wan;
-		return wan ? 0 : -WH_REASON_RACE;
+		return flow_join4(p, out, reason);
 	}
 	count = counters_of(from->class, wan_number);
 	if (count)
 		count->new_flows += 1;
 	out->wan = wan;
 	return 0;
-}
-
-/* --- moving --------------------------------------------------------------------------------------------- */
-
-static __always_inline int pin_replace(struct wh_flow4 *flow, union wh_pin old, union wh_pin new)
-{
-	return __sync_val_compare_and_swap(&flow->pin.word, old.word, new.word) == old.word ? 0 : -WH_REASON_RACE;
-}
-
-/*
- * Bring a flow to WAN `to` (perhaps its own, under a new address).  The new reply's entry stands before the
- * pin changes and the old one goes after, so an answer finds its way at any moment.  external_be follows the
- * pin by a moment: a packet on another CPU that falls between takes the address for changed, fails to enter
- * the reply a second time and is dropped as a race.
- */
-static __always_inline int flow_move4(struct __sk_buff *skb, const struct packet4 *p, struct route4 *r, __u32 to)
-{
-	struct wh_flow4_key key = flow_key4(p);
-	struct wh_flow4 *flow = r->flow;
-	struct wh_wan *wan = wan_row(to);
-	struct wh_bind4_key bind_key = bind_key4(p);
-	__be32 old_external_be = flow->external_be;
-	union wh_pin old = r->pin, new = {};
-	struct wh_bind4 *bind = NULL;
-	struct wh_reply4 reply = {};
-	struct lease4 lease = {};
-	struct wh_counters *count;
-	__u8 had_bind = flow->flags & WH_FLOW_NAT;
-	int reason;
-
-	if (!wan || !wan->ifindex)
-		return -WH_REASON_NO_WAN;
-	if (wan->flags & WH_WAN_MASQUERADE4) {
-		/* A flow that was translated is counted in its binding already. */
-		bind = had_bind ? bpf_map_lookup_elem(&wh_binds4, &bind_key) : bind_get4(p, to, &reason);
-		if (!bind)
-			return -WH_REASON_RACE;
-	}
-	reply_init4(skb, p, flow->lan, flow->class, flow->flags & WH_FLOW_PROBE, &reply);
-	reply.generation = old.generation + 1;
-	reason = lease_take4(p, to, wan, bind, &lease, &reply);
-	if (reason)
-		goto release;
-	new.wan = to;
-	new.external_port = lease.port_be;
-	new.generation = old.generation + 1;
-	reason = pin_replace(flow, old, new);
-	if (reason) {
-		reply_delete4(&key, lease.external_be, new);
-		goto release;
-	}
-	flow->external_be = lease.external_be;
-	flow->flags = (flow->flags & WH_FLOW_PROBE) | lease.flags;
-	reply_delete4(&key, old_external_be, old);
-	if (bind)
-		bind->home = to;
-	if (had_bind && !bind) {
-		bind = bpf_map_lookup_elem(&wh_binds4, &bind_key);
-		if (bind)
-			bind_release(bind);
-	}
-	r->pin = new;
-	r->wan = wan;
-	count = counters_of(flow->class, to);
-	if (count)
-		count->moved += 1;
-	return 0;
-release:
-	if (bind && !had_bind)
-		bind_release(bind);
-	return reason;
-}
-
-/* --- at a switch ---------------------------------------------------------------------------------------- */
-
-enum fate { FATE_STAY, FATE_MOVE, FATE_RESET };
-
-/* Whether the source changes when the flow goes to that WAN: then an answered TCP session cannot go with it. */
-static __always_inline int is_translated(const struct wh_flow4 *flow, const struct wh_wan *to)
-{
-	return (flow->flags & WH_FLOW_NAT) || (to->flags & WH_WAN_MASQUERADE4);
-}
-
-static __always_inline enum fate fate_of(const struct packet4 *p, const struct wh_flow4 *flow, const struct wh_wan *to)
-{
-	struct wh_class *class;
-	__u32 number = flow->class;
-
-	if (p->proto != IPPROTO_TCP || is_tcp_opening(p) || !((flow->tcp | tcp_seen(p)) & WH_TCP_ACKED))
-		return FATE_MOVE;
-	if (is_translated(flow, to))
-		return FATE_RESET;
-	class = bpf_map_lookup_elem(&wh_classes, &number);
-	return class && class->on_failover == WH_FAILOVER_RESET ? FATE_RESET : FATE_MOVE;
-}
-
-/*
- * Where a flow that may not stay goes; *to is set for FATE_MOVE.  Without a better WAN it stays: nothing is
- * moved or reset for nothing.
- */
-static __always_inline enum fate flow_fate4(const struct packet4 *p, const struct route4 *r,
-					    const struct choice4 *choice, __u32 *to)
-{
-	struct wh_bind4_key key = bind_key4(p);
-	__u8 own = 1U << (r->pin.wan & 7);
-	struct wh_bind4 *bind;
-	struct wh_wan *wan;
-
-	if (choice->keep & own) {
-		*to = r->pin.wan; /* only its address changed */
-	} else {
-		/* Where another flow of the same endpoint has gone already, this one follows. */
-		bind = bpf_map_lookup_elem(&wh_binds4, &key);
-		if (bind && bind->home < WH_MAX_WANS && (choice->keep & (1U << bind->home)))
-			*to = bind->home;
-		else
-			*to = select_wan(p, r->flow->class, choice->fresh);
-	}
-	wan = wan_row(*to);
-	return wan ? fate_of(p, r->flow, wan) : FATE_STAY;
 }
 
 #endif

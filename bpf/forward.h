@@ -52,7 +52,7 @@ static __always_inline int forward_out4(struct __sk_buff *skb, const struct pack
 	int reason;
 
 	/* An address that the WAN no longer has is never used there, whatever happens to the flow. */
-	if (!wan->ifindex || ((r->flow->flags & WH_FLOW_NAT) && r->flow->external_be != wan->addr4_be))
+	if (!wan->ifindex || address_changed4(r->flow, wan))
 		return -WH_REASON_NO_WAN;
 	if (!ctx_fits(skb, p->l3_len, p->l4_offset - ETH_HLEN + p->l4_header_len, wan->mtu))
 		return -WH_REASON_TOO_BIG;
@@ -83,7 +83,9 @@ static __always_inline int forward_in4(struct __sk_buff *skb, const struct packe
 		return -WH_REASON_TTL;
 	reply->rx_packets += 1;
 	reply->rx_bytes += p->l3_len;
-	if (p->tcp_flags & (SEGMENT_SYN | SEGMENT_FIN | SEGMENT_RST))
+	if (p->tcp_flags & SEGMENT_SYN)
+		reply->tcp = tcp_seen(p); /* perhaps a new session under an old tuple */
+	else if (p->tcp_flags & (SEGMENT_FIN | SEGMENT_RST))
 		reply->tcp |= tcp_seen(p);
 	count_heard(reply->class, wan, p->l3_len, bpf_ktime_get_ns());
 	reason = rewrite4(skb, p, &in);

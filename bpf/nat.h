@@ -15,6 +15,13 @@
 /* At four fifths of the ports taken, a thousandth of the searches fails. */
 #define PORT_TRIES 32
 
+/* The compiler, which knows the number to be in range, would leave a plain mask out; the verifier has forgotten. */
+static __always_inline __u32 bounded_wan(__u32 number)
+{
+	asm volatile("%0 &= %1" : "+r"(number) : "i"(WH_MAX_WANS - 1));
+	return number;
+}
+
 /* --- bindings ------------------------------------------------------------------------------------------- */
 
 static __always_inline struct wh_bind4_key bind_key4(const struct packet4 *p)
@@ -80,13 +87,17 @@ static __always_inline __be16 port_reserve4(const struct packet4 *p, __u32 wan_n
 	struct wh_port4_key key = {.proto = p->proto, .wan = wan_number};
 	struct wh_port4 holder = {.holder = bind_key4(p)};
 	__u16 port = bpf_ntohs(p->sport_be);
+	int err;
 
 	if (port < wan->port_first || port > wan->port_last)
 		port = port_in_range(wan, bpf_get_prandom_u32());
 	for (int i = 0; i < PORT_TRIES; i++) {
 		key.port_be = bpf_htons(port);
-		if (!bpf_map_update_elem(&wh_ports4, &key, &holder, BPF_NOEXIST))
+		err = bpf_map_update_elem(&wh_ports4, &key, &holder, BPF_NOEXIST);
+		if (!err)
 			return key.port_be;
+		if (err == -E2BIG)
+			break;
 		port = port_in_range(wan, bpf_get_prandom_u32());
 	}
 	return 0;
@@ -97,7 +108,7 @@ static __always_inline __be16 bind_port4(struct wh_bind4 *bind, const struct pac
 					 const struct wh_wan *wan)
 {
 	struct wh_port4_key key = {.proto = p->proto, .wan = wan_number};
-	__u32 *slot = &bind->port_be[wan_number % WH_MAX_WANS];
+	__u32 *slot = &bind->port_be[bounded_wan(wan_number)];
 	__u32 was = *(volatile __u32 *)slot;
 	__be16 port_be;
 

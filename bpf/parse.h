@@ -56,6 +56,8 @@ static __always_inline int parse_l4(struct packet4 *p, void *l4, __u32 l4_len, v
 		if (!L4_FITS(tcp))
 			return -WH_REASON_MALFORMED;
 		p->l4_header_len = tcp->doff * 4;
+		if (p->l4_header_len < sizeof(*tcp) || p->l4_header_len > l4_len)
+			return -WH_REASON_MALFORMED;
 		p->sport_be = tcp->source;
 		p->dport_be = tcp->dest;
 		p->tcp_flags = ((__u8 *)tcp)[13];

@@ -14,6 +14,7 @@
  */
 #include "classify.h"
 #include "forward.h"
+#include "move.h"
 #include "reset.h"
 
 /* --- from the LAN --------------------------------------------------------------------------------------- */
@@ -60,8 +61,7 @@ static __always_inline int flow_check4(struct __sk_buff *skb, const struct packe
 		return -WH_REASON_NO_WAN;
 	if (choice4(r->flow->class, &choice))
 		return -WH_REASON_NO_WAN;
-	if ((choice.keep & (1U << (r->pin.wan & 7))) &&
-	    (!(r->flow->flags & WH_FLOW_NAT) || r->flow->external_be == r->wan->addr4_be))
+	if ((choice.keep & (1U << (r->pin.wan & 7))) && !address_changed4(r->flow, r->wan))
 		return 0;
 	switch (flow_fate4(p, r, &choice, &to)) {
 	case FATE_MOVE:
@@ -198,7 +198,7 @@ int wh_wan_out(struct __sk_buff *skb)
 		ctx_clear_done(skb);
 		return VERDICT_NEXT;
 	}
-	if (!skb->ingress_ifindex || skb->protocol != bpf_htons(ETH_P_IP))
+	if (!skb->ingress_ifindex || skb->vlan_present || skb->protocol != bpf_htons(ETH_P_IP))
 		return VERDICT_NEXT;
 	device = bpf_map_lookup_elem(&wh_devices, &ifindex);
 	wan = device && device->role == WH_ROLE_WAN ? wan_row(device->number) : NULL;
@@ -209,7 +209,10 @@ int wh_wan_out(struct __sk_buff *skb)
 	ip = ctx_data(skb) + ETH_HLEN;
 	if ((void *)(ip + 1) > ctx_end(skb))
 		return give_up(-WH_REASON_MALFORMED);
-	return ip->saddr == wan->addr4_be ? VERDICT_NEXT : give_up(-WH_REASON_LEAK);
+	/* Or another address of ours, where the kernel translates to that. */
+	if (ip->saddr == wan->addr4_be || route_kind4(ip->saddr) == WH_ROUTE_LOCAL)
+		return VERDICT_NEXT;
+	return give_up(-WH_REASON_LEAK);
 }
 
 /* --- from the prober ------------------------------------------------------------------------------------ */
@@ -245,7 +248,7 @@ int wh_probe_in(struct __sk_buff *skb)
 		return give_up(-WH_REASON_NO_WAN);
 	verdict = r.pin.state == WH_FLOW_LIVE ? 0 : flow_wake4(&r);
 	/* The WAN's address changed: probe from the new one. */
-	if (!verdict && (r.flow->flags & WH_FLOW_NAT) && r.flow->external_be != r.wan->addr4_be)
+	if (!verdict && address_changed4(r.flow, r.wan))
 		verdict = flow_move4(skb, &p, &r, r.pin.wan);
 	if (!verdict)
 		verdict = forward_out4(skb, &p, &r);

@@ -37,8 +37,8 @@ struct wh_device {
 	__u8 pad[2];
 };
 
-/* The destination kinds of wh_routes.  No entry means the same as WH_ROUTE_DEFAULT. */
-enum wh_route_kind { WH_ROUTE_DEFAULT = 0, WH_ROUTE_KERNEL = 1 };
+/* The kinds of wh_routes.  No entry means the same as WH_ROUTE_DEFAULT; WH_ROUTE_LOCAL is an address of the router's. */
+enum wh_route_kind { WH_ROUTE_DEFAULT = 0, WH_ROUTE_KERNEL = 1, WH_ROUTE_LOCAL = 2 };
 
 struct wh_route4_key {
 	__u32 prefix_len; /* bits, as BPF's longest-prefix trie wants it */

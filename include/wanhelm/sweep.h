@@ -11,7 +11,7 @@
 
 #define WH_SWEEP_SLICE 256
 
-/* Idle times, by what a flow has shown so far; the sources are in timers.c of the controller. */
+/* Idle times, by what a flow has shown so far; the sources are in collect.c of the controller. */
 enum wh_timer {
 	WH_TIMER_UDP,
 	WH_TIMER_ICMP,

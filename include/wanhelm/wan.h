@@ -2,9 +2,9 @@
 /*
  * wan.h: what the data plane knows of one WAN and of one LAN device.
  *
- * Written by the controller only.  A row is not replaced atomically: the controller takes the WAN out of
- * `alive` before it changes the addresses in it, so the worst that a racing packet meets is an old address
- * with an old gateway on a WAN that is being taken out.
+ * Written by the controller only.  A row is not replaced atomically, but each field is stored whole: the worst
+ * that a racing packet meets is a new address with the old gateway, or the other way round.  A WAN that goes is
+ * out of `alive` before its row changes, one that comes is in it after.
  */
 #ifndef WANHELM_WAN_H
 #define WANHELM_WAN_H
@@ -34,7 +34,6 @@ enum wh_wan_flag {
 	WH_WAN_CONFIGURED = 1 << 0,  /* the number is in use */
 	WH_WAN_MASQUERADE4 = 1 << 1, /* IPv4 sources become addr4_be */
 	WH_WAN_GATEWAY4 = 1 << 2,    /* gateway4_be is the next hop; without it the destination is (point-to-point) */
-	WH_WAN_METERED = 1 << 3,
 };
 
 struct wh_wan {
