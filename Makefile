@@ -21,7 +21,7 @@ say = $(if $(V),@:,@printf '  %-8s %s\n' $(1) $(2))
 LIBS     := libbpf libelf zlib libmnl yaml-0.1 libevent_core jansson
 CPPFLAGS += -Iinclude -Iuser -I$(B) -D_GNU_SOURCE -DWH_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g
-CFLAGS   += -std=gnu11 -Wall -Wextra -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+CFLAGS   += -std=gnu11 -Wall -Wextra -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Iinclude -I/usr/include/$(shell uname -m)-linux-gnu
 LDLIBS    = $(shell pkg-config --libs $(LIBS)) -lm
 
@@ -75,11 +75,18 @@ demo: ## two WANs in namespaces, one broken under live traffic, what was measure
 	@$(MAKE) --no-print-directory all
 	@scripts/demo
 
+SHARE = $(DESTDIR)$(PREFIX)/share
+UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
+
 install: all ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/wanhelmd $(DESTDIR)$(PREFIX)/sbin/wanhelmd
 	install -D -m 755 $(B)/wanhelm $(DESTDIR)$(PREFIX)/bin/wanhelm
-	install -D -m 644 share/wanhelm.yaml.example $(DESTDIR)$(PREFIX)/share/doc/wanhelm/wanhelm.yaml.example
-	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/wanhelm/README.md
+	install -d $(SHARE)/man/man5 $(SHARE)/man/man8 $(SHARE)/doc/wanhelm $(UNITS) $(DESTDIR)/etc/wanhelm
+	sed 's#/usr/local/#$(PREFIX)/#' share/wanhelmd.service > $(UNITS)/wanhelmd.service
+	sed 's#/usr/local/#$(PREFIX)/#' share/man/wanhelm.yaml.5 > $(SHARE)/man/man5/wanhelm.yaml.5
+	install -m 644 share/man/*.8 $(SHARE)/man/man8
+	install -D -m 644 share/completion/wanhelm.bash $(SHARE)/bash-completion/completions/wanhelm
+	install -m 644 share/wanhelm.yaml.example README.md docs/maps.md $(SHARE)/doc/wanhelm
 
 clean: ## remove what was built
 	rm -rf $(B)

@@ -31,7 +31,5 @@ int cli_check(const struct cli *cli)
 		json_object_set_new(object, "error", json_string(error));
 	cli_print(cli, object, text_check);
 	json_decref(object);
-	if (err == 0)
-		return CLI_OK;
-	return err == -EINVAL ? CLI_USAGE : CLI_FAILED;
+	return err == 0 ? CLI_OK : CLI_USAGE;
 }

@@ -2,6 +2,7 @@
 /* stop.c: the verb stop: the controller takes everything out and ends; where none runs, the command does it. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/print.h"
@@ -11,10 +12,14 @@ static int offline(const struct cli *cli)
 {
 	const char *dir = cli_bpf_dir(cli);
 	json_t *answer;
-	int err;
+	int lock = wh_folder_lock(dir), err;
 
+	if (lock == -EWOULDBLOCK)
+		return cli_fail(CLI_FAILED, "stop: a controller uses %s; say where it is with --run-dir", dir);
 	cli_note("no controller is running; detaching what is pinned under %s", dir);
 	err = wh_unload(dir);
+	if (lock >= 0)
+		close(lock);
 	if (err == -ENOENT)
 		return cli_fail(CLI_FAILED, "stop: nothing is pinned under %s", dir);
 	if (err < 0)

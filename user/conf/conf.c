@@ -172,7 +172,6 @@ static ssize_t read_file(const char *path, char *text, size_t size)
 int wh_conf_read(const char *path, struct wh_config *out, char error[WH_CONF_ERROR_LEN])
 {
 	const size_t size = WH_CONF_MAX_SIZE + 1; /* one more than is accepted, so that too much is noticed */
-	struct wh_conf_source source = {.name = path, .error = error};
 	char *text = malloc(size);
 	ssize_t len = text ? read_file(path, text, size) : -ENOMEM;
 	int err = (int)len;
@@ -180,7 +179,7 @@ int wh_conf_read(const char *path, struct wh_config *out, char error[WH_CONF_ERR
 	if (len >= 0)
 		err = wh_conf_parse(path, text, (size_t)len, out, error);
 	else
-		wh_conf_refuse(&source, WH_CONF_START, "cannot be read: %s", strerror(-err));
+		snprintf(error, WH_CONF_ERROR_LEN, "%s: cannot be read: %s", path, strerror(-err));
 	free(text);
 	return err;
 }

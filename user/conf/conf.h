@@ -11,7 +11,8 @@
 
 /*
  * Read and check `path` whole.  0; -EINVAL when the file is refused, -errno when it cannot be read: then
- * *out is untouched and `error` holds one line "file:line:column: what is wrong", without a newline.
+ * *out is untouched and `error` holds one line "file:line:column: what is wrong" (or "file: cannot be read: …"),
+ * without a newline.
  */
 int wh_conf_read(const char *path, struct wh_config *out, char error[WH_CONF_ERROR_LEN]);
 

@@ -65,9 +65,10 @@ wh_conf_read_fn wh_conf_accel;	/* checked only: auto and tc are the same as long
 wh_conf_read_fn wh_conf_device; /* into char[IFNAMSIZ] */
 wh_conf_read_fn wh_conf_addr4;	/* of a host, into struct in_addr */
 
-/* The address of a host in `text`, which may be a part of `at`; refused under the name of `key`. */
-int wh_conf_host4(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *at, const char *text,
-		  struct in_addr *out);
+/* The address of a host in `text`, which may be a part of `value`; expected and hint as in wh_conf_wrong(). */
+int wh_conf_host4(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *value, const char *text,
+		  const char *expected, const char *hint, struct in_addr *out);
+#define WH_CONF_A_HOST "the IPv4 address of a host"
 
 /* "KEY: must be EXPECTED, not ..." at the value; an empty hint where there is none. */
 int wh_conf_wrong(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *value, const char *expected,

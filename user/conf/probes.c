@@ -54,7 +54,7 @@ static int parse_tcp(struct wh_conf_reader *r, const struct wh_conf_node *value,
 		return wh_conf_wrong(r, "targets", value, "tcp:ADDRESS:PORT with a port from 1 to 65535", "");
 	memcpy(address, where, (size_t)(colon - where));
 	target->port = (uint16_t)port;
-	return wh_conf_host4(r, "targets", value, address, &target->addr);
+	return wh_conf_host4(r, "targets", value, address, WH_CONF_A_HOST, "", &target->addr);
 }
 
 static int read_target(struct wh_conf_reader *r, const struct wh_conf_node *value, struct wh_conf_target *out)
@@ -70,7 +70,7 @@ static int read_target(struct wh_conf_reader *r, const struct wh_conf_node *valu
 		return err;
 	target.kind = (enum wh_probe_kind)kind;
 	err = kind == WH_PROBE_TCP ? parse_tcp(r, value, colon + 1, &target)
-				   : wh_conf_host4(r, "targets", value, colon + 1, &target.addr);
+				   : wh_conf_host4(r, "targets", value, colon + 1, WH_CONF_A_HOST, "", &target.addr);
 	if (err)
 		return err;
 	if (strlen(value->text) >= sizeof(target.text)) /* a port with a great many zeros */

@@ -53,9 +53,7 @@ const char *wh_conf_shown(const char *text, char out[WH_CONF_SHOWN_LEN])
 	if (cut)
 		for (len = room; len && is_continuation(text[len]); len--)
 			;
-	for (size_t i = 0; i < len; i++)
-		out[i] = (char)(is_control(text[i]) ? '?' : text[i]);
-	snprintf(out + len, WH_CONF_SHOWN_LEN - len, "%s", cut ? "..." : "");
+	snprintf(out, WH_CONF_SHOWN_LEN, "%.*s%s", (int)len, text, cut ? "..." : "");
 	return out;
 }
 

@@ -22,11 +22,11 @@ struct wh_conf_source {
 	char *error;
 };
 
-/* Write the message; always -EINVAL. */
+/* Write the message, control characters replaced; always -EINVAL. */
 int wh_conf_refuse(const struct wh_conf_source *source, struct wh_conf_place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The user's own text for a message: no longer than fits, without control characters. */
+/* The user's own text for a message, no longer than fits. */
 #define WH_CONF_SHOWN_LEN 68
 const char *wh_conf_shown(const char *text, char out[WH_CONF_SHOWN_LEN]);
 #define WH_CONF_SHOW(text) wh_conf_shown(text, (char[WH_CONF_SHOWN_LEN]){0})

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Longest list of choices; a longer one only loses suggestions. */
 #define MAX_CHOICES 8
 
 int wh_conf_number(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
@@ -23,10 +24,21 @@ int wh_conf_number(struct wh_conf_reader *r, const struct wh_conf_key *key, cons
 	return wh_conf_wrong(r, key->name, value, expected, "");
 }
 
+static const char *hint_choice(const struct wh_conf_choice *choices, const struct wh_conf_node *value,
+			       char out[WH_CONF_HINT_LEN])
+{
+	const char *words[MAX_CHOICES + 1] = {NULL};
+
+	for (size_t i = 0; choices[i].word && i < MAX_CHOICES; i++)
+		words[i] = choices[i].word;
+	return wh_conf_hinted(value->text, words, out);
+}
+
+/* Where the key has choices, its own reader has tried them. */
 int wh_conf_duration(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
 		     void *out)
 {
-	char expected[128], min[24], max[24];
+	char expected[128], hint[WH_CONF_HINT_LEN], min[24], max[24];
 	uint64_t ns;
 
 	if (wh_conf_is_word(value) && !wh_parse_duration(value->text, &ns) && ns >= key->min && ns <= key->max) {
@@ -37,7 +49,7 @@ int wh_conf_duration(struct wh_conf_reader *r, const struct wh_conf_key *key, co
 	wh_format_duration(key->max, max, sizeof(max));
 	snprintf(expected, sizeof(expected), "%sa duration from %s to %s with its unit (ms, s, m, h, d)",
 		 key->choices ? "auto or " : "", min, max);
-	return wh_conf_wrong(r, key->name, value, expected, "");
+	return wh_conf_wrong(r, key->name, value, expected, key->choices ? hint_choice(key->choices, value, hint) : "");
 }
 
 /* "a, b or c" */
@@ -54,12 +66,9 @@ static void list_choices(const struct wh_conf_choice *choices, char *out, size_t
 
 int wh_conf_choose(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
 {
-	const char *words[MAX_CHOICES + 1] = {NULL};
-	char text[160];
+	char text[160], hint[WH_CONF_HINT_LEN];
 
 	for (size_t i = 0; key->choices[i].word && wh_conf_is_word(value); i++) {
-		if (i < MAX_CHOICES)
-			words[i] = key->choices[i].word;
 		if (strcmp(value->text, key->choices[i].word) != 0)
 			continue;
 		if (key->choices[i].value == WH_CONF_NOT_BUILT) {
@@ -70,7 +79,7 @@ int wh_conf_choose(struct wh_conf_reader *r, const struct wh_conf_key *key, cons
 		return 0;
 	}
 	list_choices(key->choices, text, sizeof(text));
-	return wh_conf_wrong(r, key->name, value, text, WH_CONF_HINT(value->text, words));
+	return wh_conf_wrong(r, key->name, value, text, hint_choice(key->choices, value, hint));
 }
 
 int wh_conf_bool(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
@@ -118,8 +127,8 @@ static bool is_host(struct in_addr addr)
 	return first != 0 && first != 127 && first < 224;
 }
 
-int wh_conf_host4(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *at, const char *text,
-		  struct in_addr *out)
+int wh_conf_host4(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *value, const char *text,
+		  const char *expected, const char *hint, struct in_addr *out)
 {
 	struct in6_addr addr6;
 	struct in_addr addr;
@@ -130,14 +139,14 @@ int wh_conf_host4(struct wh_conf_reader *r, const char *key, const struct wh_con
 		return 0;
 	}
 	if (inet_pton(AF_INET6, text, &addr6) != 1)
-		return wh_conf_wrong(r, key, at, "the IPv4 address of a host", "");
+		return wh_conf_wrong(r, key, value, expected, hint);
 	snprintf(what, sizeof(what), "%s: an IPv6 address", key);
-	return wh_conf_later(r, at->at, what);
+	return wh_conf_later(r, value->at, what);
 }
 
 int wh_conf_addr4(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
 {
 	if (!wh_conf_is_word(value))
-		return wh_conf_wrong(r, key->name, value, "the IPv4 address of a host", "");
-	return wh_conf_host4(r, key->name, value, value->text, out);
+		return wh_conf_wrong(r, key->name, value, WH_CONF_A_HOST, "");
+	return wh_conf_host4(r, key->name, value, value->text, WH_CONF_A_HOST, "", out);
 }

@@ -74,25 +74,39 @@ static int read_wan_device(struct wh_conf_reader *r, const struct wh_conf_key *k
 	return 0;
 }
 
+/* One address a family, so there is nothing more to take behind the first. */
+static int read_gateway_list(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *list,
+			     struct in_addr *out)
+{
+	const struct wh_conf_node *second = list->first->next;
+	int err = wh_conf_addr4(r, key, list->first, out);
+
+	if (err || !second)
+		return err;
+	err = wh_conf_addr4(r, key, second, &(struct in_addr){0});
+	return err ? err : wh_conf_refuse(&r->source, second->at, "gateway: a second IPv4 address");
+}
+
 static int read_gateway(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
 			void *out)
 {
+	static const char expected[] = "auto, an address, or a list of one address a family";
+	static const char *const words[] = {"auto", NULL};
 	struct wh_conf_wan *wan = out;
-	const struct wh_conf_node *address = value->kind == WH_CONF_LIST ? value->first : value;
 	struct in_addr gateway;
 	int err;
 
-	if (wh_conf_is_word(value) && !strcmp(value->text, "auto"))
+	if (wh_conf_is_word(value) && !strcmp(value->text, words[0]))
 		return 0;
-	if (!address || (value->kind == WH_CONF_WORD && value->nothing) || value->kind == WH_CONF_MAP)
-		return wh_conf_wrong(r, key->name, value, "auto, an address, or a list of one address a family", "");
-	err = wh_conf_addr4(r, key, address, &gateway);
+	if (wh_conf_is_word(value))
+		err = wh_conf_host4(r, key->name, value, value->text, expected, WH_CONF_HINT(value->text, words),
+				    &gateway);
+	else if (value->kind == WH_CONF_LIST && value->first)
+		err = read_gateway_list(r, key, value, &gateway);
+	else
+		err = wh_conf_wrong(r, key->name, value, expected, "");
 	if (err)
 		return err;
-	if (value->kind == WH_CONF_LIST && address->next) {
-		err = wh_conf_addr4(r, key, address->next, &(struct in_addr){0});
-		return err ? err : wh_conf_refuse(&r->source, address->next->at, "gateway: a second IPv4 address");
-	}
 	wan->gateway_auto = false;
 	wan->gateway = gateway;
 	return 0;

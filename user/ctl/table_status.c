@@ -49,7 +49,7 @@ static void sum_bytes(const struct wh_tables *tables, unsigned wan, json_int_t *
 	struct wh_counters counters;
 
 	*tx = *rx = 0;
-	for (unsigned class = 0; class <= WH_CLASS_PROBE; class ++) {
+	for (unsigned class = 0; class <= WH_CLASS_PROBE; class += 1) {
 		if (wh_tables_counters(tables, class, wan, &counters) < 0)
 			continue;
 		*tx += (json_int_t)counters.tx_bytes;

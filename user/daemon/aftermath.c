@@ -19,12 +19,13 @@
 #include "lib/log.h"
 
 #define WATCH_NS (2 * WH_NS_PER_S)
+#define WALK_SLICE 1024 /* flows a turn: some milliseconds of work */
 
 static uint8_t fresh_alive(const struct wh_daemon *d)
 {
 	uint8_t fresh = 0;
 
-	for (unsigned class = 0; class < d->config.n_classes; class ++)
+	for (unsigned class = 0; class < d->config.n_classes; class += 1)
 		fresh |= d->stored.masks[class].fresh4;
 	return fresh & d->stored.alive.alive4;
 }
@@ -35,7 +36,7 @@ static uint64_t sum_moved(const struct wh_daemon *d, uint64_t *reset, unsigned d
 	uint64_t moved = 0;
 
 	*reset = 0;
-	for (unsigned class = 0; class < d->config.n_classes; class ++) {
+	for (unsigned class = 0; class < d->config.n_classes; class += 1) {
 		for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 			if (d->conf_of[wan] < 0 || wh_tables_counters(&d->tables, class, wan, &count))
 				continue;
@@ -56,10 +57,12 @@ static bool carries(enum wh_wan_state state)
 	       state == WH_WAN_DRAINING || state == WH_WAN_FORCED_UP;
 }
 
-static void tell_return(struct wh_daemon *d, const struct wh_change *change)
+void wh_aftermath_return(struct wh_daemon *d, const struct wh_change *change)
 {
 	struct wh_record record = WH_RECORD_EMPTY;
 
+	if (change->from != WH_WAN_RECOVERING || change->to != WH_WAN_UP)
+		return;
 	record.event = "failback";
 	record.wan = d->wans[change->wan].name;
 	record.cause = change->cause;
@@ -70,23 +73,22 @@ static void tell_return(struct wh_daemon *d, const struct wh_change *change)
 void wh_aftermath_open(struct wh_daemon *d, const struct wh_change *change)
 {
 	struct wh_aftermath *a = &d->aftermath[change->wan];
-	struct wh_counters count = {};
-
-	if (change->from == WH_WAN_RECOVERING && change->to == WH_WAN_UP)
-		tell_return(d, change);
 	if (carries(change->to))
 		d->owed &= (uint8_t) ~(1U << change->wan);
 	if (!carries(change->from) || carries(change->to))
 		return;
 	d->owed |= (uint8_t)(1U << change->wan);
+	/* One that was not in use again yet fails over nothing. */
+	if (change->from == WH_WAN_RECOVERING)
+		return;
 	memset(a, 0, sizeof(*a));
 	a->open = true;
 	a->change = *change;
 	snprintf(a->cause, sizeof(a->cause), "%s", change->cause);
 	snprintf(a->evidence, sizeof(a->evidence), "%s", change->evidence ? change->evidence : "");
 	a->moved_before = sum_moved(d, &a->reset_before, change->wan);
-	if (!wh_tables_counters(&d->tables, 0, change->wan, &count) && d->heard[change->wan].heard_ns)
-		a->lost = count.tx_packets - d->heard[change->wan].sent_packets;
+	if (d->heard[change->wan].heard_ns)
+		a->lost = wh_sent_packets(d, change->wan) - d->heard[change->wan].sent_packets;
 }
 
 void wh_aftermath_flipped(struct wh_daemon *d, uint64_t flipped_ns)
@@ -195,9 +197,21 @@ static void run_reset_slice(struct reset_slice *s)
 	s->told.n = 0;
 }
 
+static bool has_untranslated_way(const struct wh_daemon *d)
+{
+	uint8_t fresh = fresh_alive(d);
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if ((fresh & (1U << wan)) && !(d->wans[wan].flags & WH_WAN_MASQUERADE4))
+			return true;
+	}
+	return false;
+}
+
+/* As the data plane decides on a flow's next packet, for flows that may have none. */
 static bool is_stranded(const struct wh_daemon *d, const struct wh_flow4_key *key, const struct wh_flow4 *flow)
 {
-	bool moves = !(flow->flags & WH_FLOW_NAT) && flow->class < d->config.n_classes &&
+	bool moves = !(flow->flags & WH_FLOW_NAT) && has_untranslated_way(d) && flow->class < d->config.n_classes &&
 		     d->config.classes[flow->class].on_failover != WH_FAILOVER_RESET;
 
 	return flow->pin.wan == d->walked && key->proto == IPPROTO_TCP && (flow->tcp & WH_TCP_ACKED) &&
@@ -216,6 +230,11 @@ static void consider_reset(void *arg, const struct wh_flow4_key *key, const stru
 		run_reset_slice(s);
 }
 
+static bool worth_telling(const struct wh_daemon *d, unsigned wan)
+{
+	return !(d->stored.alive.alive4 & (1U << wan)) && fresh_alive(d);
+}
+
 void wh_aftermath_on_walk(evutil_socket_t fd, short what, void *arg)
 {
 	static struct reset_slice slice; /* some 12 KiB, and used by one walk at a time */
@@ -226,8 +245,14 @@ void wh_aftermath_on_walk(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (d->walked >= WH_MAX_WANS)
 		return;
+	/* It works again, or nothing else does any more: those not yet told stay. */
+	if (!worth_telling(d, d->walked)) {
+		d->owed |= d->stored.alive.alive4 & (1U << d->walked) ? 0 : (uint8_t)(1U << d->walked);
+		d->walked = WH_WAN_NONE;
+		return;
+	}
 	slice.d = d;
-	if (wh_tables_walk(&d->tables, &d->reset_walk, WH_SWEEP_SLICE, consider_reset, &slice))
+	if (wh_tables_walk(&d->tables, &d->reset_walk, WALK_SLICE, consider_reset, &slice))
 		d->reset_walk.done = true;
 	run_reset_slice(&slice);
 	if (d->reset_walk.done)
@@ -303,6 +328,15 @@ static void write_record(struct wh_daemon *d, unsigned wan)
 		record.evidence = "after the switch users sent on another WAN, and nothing came back for 2 s";
 		wh_tell(d, &record);
 	}
+}
+
+bool wh_aftermath_waits(const struct wh_daemon *d)
+{
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if (d->aftermath[wan].open && !d->aftermath[wan].answered_ns)
+			return true;
+	}
+	return false;
 }
 
 void wh_aftermath_watch(struct wh_daemon *d, uint64_t now_ns)

@@ -20,6 +20,11 @@ static const uint64_t timers_ns[WH_TIMER_COUNT] = {
 	[WH_TIMER_RESET] = 10 * WH_NS_PER_S,
 };
 
+#define WALK_SLICE 1024 /* flows a slice: well under a millisecond of work */
+
+/* live → dying → gone → deleted */
+#define BIND_LOOKS 3
+
 struct collection {
 	struct wh_daemon *d;
 	struct wh_sweep *form;
@@ -67,9 +72,8 @@ static void consider_bind(void *arg, const struct wh_bind4_key *key, const struc
 
 	if (bind->users && !(bind->users & (WH_BIND_DYING | WH_BIND_GONE)))
 		return;
-	c->form->bind[c->form->binds++] = *key;
-	if (c->form->binds == WH_SWEEP_SLICE)
-		run_form(c);
+	if (c->form->binds < WH_SWEEP_SLICE) /* the rest waits for the next walk */
+		c->form->bind[c->form->binds++] = *key;
 }
 
 static void end_flow_round(struct wh_daemon *d)
@@ -77,6 +81,29 @@ static void end_flow_round(struct wh_daemon *d)
 	memcpy(d->flows_on, d->flows_seen, sizeof(d->flows_on));
 	memset(d->flows_seen, 0, sizeof(d->flows_seen));
 	memset(&d->flow_walk, 0, sizeof(d->flow_walk));
+}
+
+/*
+ * A binding that is going takes three looks, and between the last two its endpoint can open no flow: so a
+ * batch is looked at in consecutive slices, and only then the next one is begun.
+ */
+static void walk_binds(struct wh_daemon *d, struct collection *c)
+{
+	struct wh_bind_batch *batch = &d->binds;
+
+	if (!batch->looks) {
+		if (wh_tables_walk_binds(&d->tables, &d->bind_walk, WH_SWEEP_SLICE, consider_bind, c) ||
+		    d->bind_walk.done)
+			memset(&d->bind_walk, 0, sizeof(d->bind_walk));
+		batch->n = c->form->binds;
+		memcpy(batch->keys, c->form->bind, sizeof(batch->keys));
+		batch->looks = batch->n ? BIND_LOOKS : 0;
+	} else {
+		c->form->binds = batch->n;
+		memcpy(c->form->bind, batch->keys, sizeof(batch->keys));
+	}
+	if (batch->looks)
+		batch->looks--;
 }
 
 void wh_collect_on_timer(evutil_socket_t fd, short what, void *arg)
@@ -90,15 +117,15 @@ void wh_collect_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	c.form->flows = 0;
 	c.form->binds = 0;
-	if (wh_tables_walk(&d->tables, &d->flow_walk, WH_SWEEP_SLICE, consider_flow, &c) ||
-	    wh_tables_walk_binds(&d->tables, &d->bind_walk, WH_SWEEP_SLICE, consider_bind, &c))
+	if (wh_tables_walk(&d->tables, &d->flow_walk, WALK_SLICE, consider_flow, &c)) {
 		wh_warn("the walk through the flows failed and is begun anew");
+		d->flow_walk.done = true;
+	}
+	walk_binds(d, &c);
 	run_form(&c);
 	round_done = d->flow_walk.done;
 	if (round_done)
 		end_flow_round(d);
-	if (d->bind_walk.done)
-		memset(&d->bind_walk, 0, sizeof(d->bind_walk));
 	wh_overrides_expire(d);
-	evtimer_add(d->collect_timer, round_done ? &between_rounds : &between_slices);
+	evtimer_add(d->collect_timer, round_done && !d->binds.looks ? &between_rounds : &between_slices);
 }

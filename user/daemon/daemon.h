@@ -61,11 +61,30 @@ struct wh_heard {
 	uint64_t sent_packets;
 };
 
+/* The prefixes in wh_routes, sorted. */
+struct wh_route_entry {
+	struct wh_route4_key key;
+	enum wh_route_kind kind;
+};
+
+struct wh_route_set {
+	struct wh_route_entry *entries;
+	size_t n, room;
+	bool failed; /* memory ran out: not whole */
+};
+
 /* Bytes when rates were last worked out, and what they were. */
 struct wh_rate {
 	uint64_t taken_ns;
 	uint64_t tx_bytes, rx_bytes;
 	double tx_bps, rx_bps;
+};
+
+/* Bindings that are on their way out. */
+struct wh_bind_batch {
+	struct wh_bind4_key keys[WH_SWEEP_SLICE];
+	unsigned n;
+	unsigned looks; /* still to be taken at them */
 };
 
 struct wh_daemon {
@@ -78,7 +97,7 @@ struct wh_daemon {
 	/* what runs */
 	struct event_base *base;
 	struct event *turn_timer, *netlink_event, *prober_event, *collect_timer, *walk_timer, *world_timer;
-	struct event *signals[4];
+	struct event *signals[3];
 	struct wh_programs *programs;
 	struct wh_tables tables;
 	struct wh_netlink *netlink;
@@ -86,7 +105,8 @@ struct wh_daemon {
 	struct wh_control *control;
 	struct wh_records *records;
 	bool adopted; /* the tables were there already */
-	bool unload;  /* leave nothing behind: `wanhelm stop` */
+	int hook_err; /* -EBUSY: a hook that is somebody else's at the start */
+	char hook_error[256];
 	uint64_t started_ns;
 
 	/* what is wanted and believed */
@@ -101,6 +121,7 @@ struct wh_daemon {
 	struct wh_wanted stored;
 	struct wh_heard heard[WH_MAX_WANS];
 	struct wh_rate rates[WH_MAX_WANS];
+	struct wh_route_set routes;
 
 	const char *missing[WH_MAX_WANS]; /* what a WAN last lacked to be usable; NULL: never anything */
 
@@ -112,16 +133,22 @@ struct wh_daemon {
 	struct wh_flow_walk reset_walk;
 	int packet_socket;
 	struct wh_flow_walk flow_walk, bind_walk;
+	struct wh_bind_batch binds;
 	uint64_t flows_seen[WH_MAX_WANS + 1], flows_on[WH_MAX_WANS + 1]; /* this round's, the last whole round's */
 	uint64_t next_turn_ns;
 	uint64_t prober_died_ns;
+
+	bool full_looked; /* what was refused before our start is not news */
+	uint64_t full_seen, full_told_ns;
+	uint64_t routes_version; /* of the kernel's picture, when wh_routes was last written */
 
 	/* counted for metrics */
 	uint64_t reattached, reloads_ok, reloads_failed;
 };
 
 /* start.c */
-int wh_daemon_start(struct wh_daemon *d, char *error, size_t error_len);
+/* -EINVAL: the configuration does not go with the machine; -errno; then end it all the same. */
+int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *error, size_t error_len);
 void wh_daemon_end(struct wh_daemon *d);
 /* Read the configuration again; 0 or -errno with a line in `error` and nothing changed. */
 int wh_daemon_reload(struct wh_daemon *d, char *error, size_t error_len);
@@ -130,18 +157,23 @@ int wh_daemon_reload(struct wh_daemon *d, char *error, size_t error_len);
 void wh_turn(struct wh_daemon *d);
 void wh_turn_on_timer(evutil_socket_t fd, short what, void *arg);
 void wh_turn_on_results(evutil_socket_t fd, short what, void *arg);
+/* How many packets of users left by a WAN. */
+uint64_t wh_sent_packets(const struct wh_daemon *d, unsigned wan);
 void wh_turn_on_change(void *arg, const struct wh_change *change);
 
 /* world.c */
-/* Bring rows, devices and hooks up to date with the kernel's picture. */
+/* Bring rows, devices, hooks and routes up to date with the kernel's picture. */
 void wh_world_update(struct wh_daemon *d);
+/* The same without the routes: what another program may have taken away without a notification. */
+void wh_world_hooks(struct wh_daemon *d);
 void wh_world_on_change(void *arg);
 /* Refuse what the picture forbids (a bridge's port as LAN). 0 or -EINVAL with a line in `error`. */
 int wh_world_check(const struct wh_daemon *d, const struct wh_config *config, char *error, size_t error_len);
 /* Give the configuration's WANs their numbers: those of their names in the tables, else free ones. */
 void wh_world_number(const struct wh_daemon *d, const struct wh_config *config, unsigned number_of[WH_MAX_WANS]);
-/* Take off what the configuration no longer has. */
-void wh_world_forget(struct wh_daemon *d);
+/* After an update: take off what stood in the tables before and is no longer in the configuration. */
+void wh_world_forget(struct wh_daemon *d, const struct wh_wan old_wans[WH_MAX_WANS],
+		     const struct wh_lan old_lans[WH_MAX_LANS]);
 /* The prober's end of its veth: row, device, hook. */
 int wh_world_prober(struct wh_daemon *d, char *error, size_t error_len);
 int wh_world_write_wan(struct wh_daemon *d, unsigned wan);
@@ -159,7 +191,11 @@ void wh_flip_adopt(struct wh_daemon *d);
 
 /* aftermath.c */
 void wh_aftermath_open(struct wh_daemon *d, const struct wh_change *change);
+/* A WAN is taken into use again. */
+void wh_aftermath_return(struct wh_daemon *d, const struct wh_change *change);
 void wh_aftermath_flipped(struct wh_daemon *d, uint64_t flipped_ns);
+/* Whether a switch is waited on for its first answer. */
+bool wh_aftermath_waits(const struct wh_daemon *d);
 void wh_aftermath_watch(struct wh_daemon *d, uint64_t now_ns);
 void wh_aftermath_on_walk(evutil_socket_t fd, short what, void *arg);
 
@@ -169,6 +205,8 @@ void wh_collect_on_timer(evutil_socket_t fd, short what, void *arg);
 /* overrides.c */
 void wh_overrides_load(struct wh_daemon *d);
 int wh_overrides_set(struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb, uint64_t for_s, const char *reason);
+/* Follow the override words, which a person may have written without us. */
+void wh_overrides_watch(struct wh_daemon *d);
 void wh_overrides_expire(struct wh_daemon *d);
 
 /* status.c */

@@ -19,10 +19,11 @@ void wh_flip(struct wh_daemon *d)
 	/* A WAN's death first: one store, and every CPU has it at its next packet. */
 	if (wanted.alive.word != d->stored.alive.word) {
 		store(&rows[WH_STEER_GLOBAL].alive.word, wanted.alive.word);
-		wh_aftermath_flipped(d, wh_now_ns());
 		store(&rows[WH_STEER_GLOBAL].flips, rows[WH_STEER_GLOBAL].flips + 1);
 	}
-	for (unsigned class = 0; class < d->config.n_classes; class ++) {
+	/* Also where the word was right already: a hand may have stored it while no controller ran. */
+	wh_aftermath_flipped(d, wh_now_ns());
+	for (unsigned class = 0; class < d->config.n_classes; class += 1) {
 		if (wanted.masks[class].word != d->stored.masks[class].word)
 			store(&rows[class].masks.word, wanted.masks[class].word);
 	}
@@ -34,6 +35,6 @@ void wh_flip_adopt(struct wh_daemon *d)
 	const struct wh_steer *rows = d->tables.steer_rows;
 
 	d->stored.alive.word = rows[WH_STEER_GLOBAL].alive.word;
-	for (unsigned class = 0; class < WH_MAX_CLASSES; class ++)
+	for (unsigned class = 0; class < WH_MAX_CLASSES; class += 1)
 		d->stored.masks[class].word = rows[class].masks.word;
 }

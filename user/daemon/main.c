@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "conf/conf.h"
 #include "ctl/ctl.h"
@@ -15,6 +16,8 @@
 #include "lib/log.h"
 
 #define DEFAULT_CONFIG "/etc/wanhelm/wanhelm.yaml"
+
+#define NICE (-10)
 
 enum { EXIT_USAGE = 2 };
 
@@ -24,7 +27,7 @@ static const char usage[] = "usage: wanhelmd [options]\n"
 			    "      --bpf-dir DIR   pinned maps and links [" WH_DEFAULT_BPF_DIR "]\n"
 			    "      --check         read the configuration, say what is wrong with it, and end\n"
 			    "      --foreground    stay in the foreground (it always does)\n"
-			    "  -v, --verbose       say more; twice: everything\n"
+			    "  -v, --verbose       say more\n"
 			    "      --version\n"
 			    "  -h, --help\n"
 			    "The state directory is $STATE_DIRECTORY [" WH_DEFAULT_STATE_DIR
@@ -44,19 +47,6 @@ static const struct option options[] = {
 	{"help", no_argument, NULL, 'h'},
 	{},
 };
-
-static int check_only(const char *path)
-{
-	static struct wh_config config;
-	char error[WH_CONF_ERROR_LEN];
-
-	if (wh_conf_read(path, &config, error)) {
-		fprintf(stderr, "%s\n", error);
-		return EXIT_USAGE;
-	}
-	printf("%s: ok\n", path);
-	return EXIT_SUCCESS;
-}
 
 static void on_end(evutil_socket_t signal, short what, void *arg)
 {
@@ -81,7 +71,6 @@ static void catch_signals(struct wh_daemon *d)
 {
 	static const int ends[] = {SIGTERM, SIGINT};
 
-	signal(SIGPIPE, SIG_IGN);
 	for (unsigned i = 0; i < 2; i++)
 		d->signals[i] = evsignal_new(d->base, ends[i], on_end, d);
 	d->signals[2] = evsignal_new(d->base, SIGHUP, on_reload, d);
@@ -91,10 +80,16 @@ static void catch_signals(struct wh_daemon *d)
 	}
 }
 
-static int run(struct wh_daemon *d)
+static int run(struct wh_daemon *d, const struct wh_config *config)
 {
 	char error[WH_CONF_ERROR_LEN] = "";
-	int err = wh_daemon_start(d, error, sizeof(error));
+	int err;
+
+	/* A busy box must not make a WAN look dead, nor a dead one wait. Without the privilege it goes without. */
+	setpriority(PRIO_PROCESS, 0, NICE);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN); /* while it starts, the file that it has just read is the newest */
+	err = wh_daemon_start(d, config, error, sizeof(error));
 
 	if (err) {
 		wh_error("%s", error);
@@ -105,7 +100,7 @@ static int run(struct wh_daemon *d)
 		event_base_dispatch(d->base);
 	}
 	wh_daemon_end(d);
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		if (d->signals[i])
 			event_free(d->signals[i]);
 	}
@@ -115,50 +110,78 @@ static int run(struct wh_daemon *d)
 	return !err ? EXIT_SUCCESS : err == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 }
 
+/* What the command line asks for. */
+struct asked {
+	bool check;
+	enum wh_log_level level;
+	int end_with; /* an exit status to end with at once; -1: go on */
+};
+
+static int take_option(int code, struct wh_daemon *d, struct asked *asked)
+{
+	switch (code) {
+	case 'c':
+		d->config_path = optarg;
+		return -1;
+	case OPT_RUN_DIR:
+		d->run_dir = optarg;
+		return -1;
+	case OPT_BPF_DIR:
+		d->bpf_dir = optarg;
+		return -1;
+	case OPT_CHECK:
+		asked->check = true;
+		return -1;
+	case OPT_FOREGROUND:
+		return -1;
+	case 'v':
+		asked->level = WH_LOG_DEBUG;
+		return -1;
+	case OPT_VERSION:
+		puts("wanhelmd " WH_VERSION);
+		return EXIT_SUCCESS;
+	case 'h':
+		fputs(usage, stdout);
+		return EXIT_SUCCESS;
+	default:
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+}
+
+static void take_options(int argc, char **argv, struct wh_daemon *d, struct asked *asked)
+{
+	int code;
+
+	asked->end_with = -1;
+	while (asked->end_with < 0 && (code = getopt_long(argc, argv, "c:vh", options, NULL)) != -1)
+		asked->end_with = take_option(code, d, asked);
+	if (asked->end_with < 0 && optind < argc) {
+		fprintf(stderr, "wanhelmd: \"%s\" is not an option\n%s", argv[optind], usage);
+		asked->end_with = EXIT_USAGE;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct wh_daemon d = {
 		.config_path = DEFAULT_CONFIG, .run_dir = WH_DEFAULT_RUN_DIR, .bpf_dir = WH_DEFAULT_BPF_DIR};
+	static struct wh_config config; /* some 10 KiB */
+	struct asked asked = {.level = WH_LOG_INFO};
 	const char *state_dir = getenv("STATE_DIRECTORY");
-	enum wh_log_level level = WH_LOG_INFO;
-	bool check = false;
-	int code;
+	char error[WH_CONF_ERROR_LEN];
 
 	d.state_dir = state_dir ? state_dir : WH_DEFAULT_STATE_DIR;
-	while ((code = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
-		switch (code) {
-		case 'c':
-			d.config_path = optarg;
-			break;
-		case OPT_RUN_DIR:
-			d.run_dir = optarg;
-			break;
-		case OPT_BPF_DIR:
-			d.bpf_dir = optarg;
-			break;
-		case OPT_CHECK:
-			check = true;
-			break;
-		case OPT_FOREGROUND:
-			break;
-		case 'v':
-			level = WH_LOG_DEBUG;
-			break;
-		case OPT_VERSION:
-			puts("wanhelmd " WH_VERSION);
-			return EXIT_SUCCESS;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_SUCCESS;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "wanhelmd: \"%s\" is not an option\n%s", argv[optind], usage);
+	take_options(argc, argv, &d, &asked);
+	if (asked.end_with >= 0)
+		return asked.end_with;
+	wh_log_set_level(asked.level);
+	if (wh_conf_read(d.config_path, &config, error)) {
+		fprintf(stderr, "%s\n", error);
 		return EXIT_USAGE;
 	}
-	wh_log_set_level(level);
-	return check ? check_only(d.config_path) : run(&d);
+	if (!asked.check)
+		return run(&d, &config);
+	printf("%s: ok\n", d.config_path);
+	return EXIT_SUCCESS;
 }

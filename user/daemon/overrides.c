@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/text.h"
 
 #define OVERRIDES_FILE "overrides.json"
 
@@ -22,6 +23,11 @@ static const char *const verbs[] = {
 	[WH_HAND_UP] = "up",
 	[WH_HAND_DRAIN] = "drain",
 };
+
+static const char *name_of(const struct wh_daemon *d, unsigned wan)
+{
+	return d->config.wans[d->conf_of[wan]].name; /* the row may not be written yet */
+}
 
 static void file_path(const struct wh_daemon *d, char *path, size_t len, const char *suffix)
 {
@@ -37,7 +43,7 @@ static json_t *to_json(const struct wh_daemon *d)
 
 		if (d->conf_of[wan] < 0 || verb == WH_HAND_AUTO)
 			continue;
-		json_object_set_new(all, d->wans[wan].name,
+		json_object_set_new(all, name_of(d, wan),
 				    json_pack("{s:s, s:I, s:s}", "verb", verbs[verb], "until_s",
 					      (json_int_t)d->overrides[wan].until_s, "reason",
 					      d->overrides[wan].reason));
@@ -66,7 +72,7 @@ static void tell(struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb, cons
 
 	snprintf(evidence, sizeof(evidence), "%s%s%s", verbs[verb], reason[0] ? ": " : "", reason);
 	record.event = "override";
-	record.wan = d->wans[wan].name;
+	record.wan = name_of(d, wan);
 	record.cause = "hand";
 	record.evidence = evidence;
 	wh_tell(d, &record);
@@ -80,6 +86,7 @@ int wh_overrides_set(struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb, 
 	if (verb != WH_HAND_AUTO) {
 		o->until_s = for_s ? (uint64_t)time(NULL) + for_s : 0;
 		snprintf(o->reason, sizeof(o->reason), "%s", reason);
+		wh_trim_utf8(o->reason);
 	}
 	wh_tables_set_hand(&d->tables, wan, verb);
 	tell(d, wan, verb, reason);
@@ -87,6 +94,16 @@ int wh_overrides_set(struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb, 
 	wh_flip(d);
 	save(d);
 	return 0;
+}
+
+void wh_overrides_watch(struct wh_daemon *d)
+{
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		enum wh_hand_verb verb = wh_tables_hand_of(&d->tables, wan);
+
+		if (d->conf_of[wan] >= 0 && verb != d->model.wans[wan].hand)
+			wh_overrides_set(d, wan, verb, 0, "written into the map");
+	}
 }
 
 static enum wh_hand_verb verb_of(const char *text)
@@ -106,7 +123,7 @@ static void load_one(struct wh_daemon *d, unsigned wan, const json_t *kept)
 	enum wh_hand_verb saved = verb_of(json_string_value(json_object_get(kept, "verb")));
 	uint64_t until_s = (uint64_t)json_integer_value(json_object_get(kept, "until_s"));
 
-	if (!d->adopted && saved != WH_HAND_AUTO && (!until_s || until_s > (uint64_t)time(NULL)))
+	if (!d->adopted && !d->turn_timer && saved != WH_HAND_AUTO && (!until_s || until_s > (uint64_t)time(NULL)))
 		verb = saved;
 	if (verb != WH_HAND_AUTO && verb == saved) {
 		d->overrides[wan].until_s = until_s;
@@ -128,7 +145,7 @@ void wh_overrides_load(struct wh_daemon *d)
 		wh_warn("%s:%d: %s; overrides from before a reboot are forgotten", path, error.line, error.text);
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		if (d->conf_of[wan] >= 0)
-			load_one(d, wan, json_object_get(all, d->wans[wan].name));
+			load_one(d, wan, json_object_get(all, name_of(d, wan)));
 	}
 	json_decref(all);
 }

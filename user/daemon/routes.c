@@ -14,27 +14,26 @@
 #include "daemon/daemon.h"
 #include "lib/log.h"
 
-struct route_set {
-	struct wh_route4_key *keys;
-	size_t n, room;
-	bool failed;
+struct collector {
+	struct wh_route_set *set;
 	const struct wh_daemon *daemon;
 };
 
-static void add(struct route_set *set, uint32_t addr_be, unsigned prefix_len)
+static void add(struct wh_route_set *set, uint32_t addr_be, unsigned prefix_len, enum wh_route_kind kind)
 {
-	if (set->n == set->room) {
+	if (!set->entries || set->n == set->room) {
 		size_t room = set->room ? 2 * set->room : 64;
-		struct wh_route4_key *keys = reallocarray(set->keys, room, sizeof(*keys));
+		struct wh_route_entry *entries = reallocarray(set->entries, room, sizeof(*entries));
 
-		if (!keys) {
+		if (!entries) {
 			set->failed = true;
 			return;
 		}
-		set->keys = keys;
+		set->entries = entries;
 		set->room = room;
 	}
-	set->keys[set->n++] = (struct wh_route4_key){.prefix_len = prefix_len, .addr_be = addr_be};
+	set->entries[set->n++] =
+		(struct wh_route_entry){.key = {.prefix_len = prefix_len, .addr_be = addr_be}, .kind = kind};
 }
 
 static bool is_wan_device(const struct wh_daemon *d, unsigned ifindex)
@@ -48,15 +47,16 @@ static bool is_wan_device(const struct wh_daemon *d, unsigned ifindex)
 
 static void add_route(void *arg, const struct wh_net_route4 *route)
 {
-	struct route_set *set = arg;
+	struct collector *c = arg;
 
-	if (route->prefix_len == 0 && (!route->ifindex || is_wan_device(set->daemon, route->ifindex)))
+	if (route->prefix_len == 0 && (!route->ifindex || is_wan_device(c->daemon, route->ifindex)))
 		return;
-	add(set, route->dst.s_addr, route->prefix_len);
+	add(c->set, route->dst.s_addr, route->prefix_len,
+	    route->type == RTN_LOCAL && route->prefix_len == 32 ? WH_ROUTE_LOCAL : WH_ROUTE_KERNEL);
 }
 
 /* This network, loopback, link-local, multicast, reserved and the limited broadcast (RFC 6890). */
-static void add_never_steered(struct route_set *set)
+static void add_never_steered(struct wh_route_set *set)
 {
 	static const struct {
 		uint32_t addr;
@@ -64,56 +64,89 @@ static void add_never_steered(struct route_set *set)
 	} never[] = {{0x00000000, 8}, {0x7f000000, 8}, {0xa9fe0000, 16}, {0xe0000000, 4}, {0xf0000000, 4}};
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		add(set, htonl(never[i].addr), never[i].prefix_len);
+		add(set, htonl(never[i].addr), never[i].prefix_len, WH_ROUTE_KERNEL);
 }
 
 static int compare(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct wh_route4_key));
+	return memcmp(a, b, sizeof(struct wh_route4_key)); /* which an entry begins with */
 }
 
-/* What stands in the map and not in the set goes. */
-static void remove_others(struct wh_daemon *d, const struct route_set *set)
+static const struct wh_route_entry *find(const struct wh_route_set *set, const struct wh_route4_key *key)
 {
-	struct wh_route4_key key, *at = NULL, next;
+	return set->n ? bsearch(key, set->entries, set->n, sizeof(*set->entries), compare) : NULL;
+}
 
-	while (!bpf_map_get_next_key(d->tables.routes, at, &next)) {
-		bool wanted = bsearch(&next, set->keys, set->n, sizeof(next), compare) != NULL;
+static void sort(struct wh_route_set *set)
+{
+	if (set->entries)
+		qsort(set->entries, set->n, sizeof(*set->entries), compare);
+}
 
-		if (!wanted && !bpf_map_delete_elem(d->tables.routes, &next)) {
-			at = NULL; /* a trie forgets where it was when the key it stood on goes */
-			continue;
-		}
-		key = next;
+/* What an earlier controller left in the map. */
+static void read_map(struct wh_daemon *d, struct wh_route_set *set)
+{
+	struct wh_route4_key key, *at = NULL;
+	struct wh_route route;
+
+	while (!bpf_map_get_next_key(d->tables.routes, at, &key)) {
+		if (!bpf_map_lookup_elem(d->tables.routes, &key, &route))
+			add(set, key.addr_be, key.prefix_len, (enum wh_route_kind)route.kind);
 		at = &key;
 	}
+	sort(set);
 }
 
-static void add_missing(struct wh_daemon *d, const struct route_set *set)
+/* Only the difference is written: a full table of the Internet's routes changes all the time, by a few. */
+static void apply(struct wh_daemon *d, const struct wh_route_set *was, const struct wh_route_set *wanted)
 {
-	const struct wh_route kernel = {.kind = WH_ROUTE_KERNEL};
 	int failed = 0;
 
-	for (size_t i = 0; i < set->n; i++) {
-		if (bpf_map_update_elem(d->tables.routes, &set->keys[i], &kernel, BPF_ANY))
+	for (size_t i = 0; i < wanted->n; i++) {
+		const struct wh_route_entry *entry = &wanted->entries[i], *there = find(was, &entry->key);
+		struct wh_route route = {.kind = entry->kind};
+
+		if ((!there || there->kind != entry->kind) &&
+		    bpf_map_update_elem(d->tables.routes, &entry->key, &route, BPF_ANY))
 			failed = errno;
+	}
+	for (size_t i = 0; i < was->n; i++) {
+		if (!find(wanted, &was->entries[i].key))
+			bpf_map_delete_elem(d->tables.routes, &was->entries[i].key);
 	}
 	if (failed)
 		wh_warn("not all of the kernel's routes fit into wh_routes: %s", strerror(failed));
 }
 
+/* A default route's meaning also depends on which devices are WANs. */
+static uint64_t version_now(const struct wh_daemon *d)
+{
+	uint64_t version = wh_netlink_routes_version(d->netlink) + 1;
+
+	for (unsigned i = 0; i < WH_MAX_WANS; i++)
+		version = version * 31 + (d->conf_of[i] >= 0 ? d->wans[i].ifindex : 0);
+	return version;
+}
+
 void wh_routes_update(struct wh_daemon *d)
 {
-	struct route_set set = {.daemon = d};
+	struct wh_route_set wanted = {};
+	struct collector c = {.set = &wanted, .daemon = d};
 
-	wh_netlink_each_route4(d->netlink, add_route, &set);
-	add_never_steered(&set);
-	if (!set.failed) {
-		qsort(set.keys, set.n, sizeof(*set.keys), compare);
-		add_missing(d, &set);
-		remove_others(d, &set);
-	} else {
+	if (d->routes.entries && version_now(d) == d->routes_version)
+		return;
+	if (!d->routes.entries)
+		read_map(d, &d->routes);
+	wh_netlink_each_route4(d->netlink, add_route, &c);
+	add_never_steered(&wanted);
+	if (wanted.failed) {
 		wh_error("out of memory for the kernel's routes; wh_routes stays as it was");
+		free(wanted.entries);
+		return;
 	}
-	free(set.keys);
+	sort(&wanted);
+	apply(d, &d->routes, &wanted);
+	free(d->routes.entries);
+	d->routes = wanted;
+	d->routes_version = version_now(d);
 }

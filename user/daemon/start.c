@@ -8,6 +8,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,6 +48,29 @@ static int start_prober(struct wh_daemon *d, char *error, size_t error_len)
 	return d->prober_event && !event_add(d->prober_event, NULL) ? 0 : -ENOMEM;
 }
 
+/* New flows are refused for want of room: told once a minute while it goes on. */
+static void tell_full_tables(struct wh_daemon *d)
+{
+	struct wh_record record = WH_RECORD_EMPTY;
+	uint64_t now_ns = wh_now_ns(), counts[WH_REASON_COUNT], full;
+	char evidence[128];
+
+	if (wh_tables_reasons(&d->tables, counts))
+		return;
+	full = counts[WH_REASON_TABLE_FULL] + counts[WH_REASON_NO_PORT];
+	if (full > d->full_seen && now_ns > d->full_told_ns + 60 * WH_NS_PER_S && d->full_looked) {
+		snprintf(evidence, sizeof(evidence), "%llu packets of new flows were refused: no room, or no free port",
+			 (unsigned long long)(full - d->full_seen));
+		record.event = "table-full";
+		record.cause = "limits";
+		record.evidence = evidence;
+		wh_tell(d, &record);
+		d->full_told_ns = now_ns;
+	}
+	d->full_looked = true;
+	d->full_seen = full;
+}
+
 /* Once a second: what may have gone without notice is looked at, and put back. */
 static void on_world_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -62,7 +86,9 @@ static void on_world_timer(evutil_socket_t fd, short what, void *arg)
 		d->prober = NULL;
 		d->prober_died_ns = wh_now_ns();
 	}
-	wh_world_update(d);
+	wh_world_hooks(d);
+	wh_flip(d);
+	tell_full_tables(d);
 }
 
 /* --- configuration to model ------------------------------------------------------------------------------- */
@@ -76,6 +102,54 @@ static void take_configuration(struct wh_daemon *d, const struct wh_config *conf
 	for (unsigned i = 0; i < config->n_wans; i++)
 		d->conf_of[d->number_of[i]] = (int)i;
 	wh_model_configure(&d->model, &d->config, d->number_of, wh_now_ns());
+}
+
+/* The number's next WAN is another: nothing of the one before is to be taken for its. */
+static void forget_number(struct wh_daemon *d, unsigned wan)
+{
+	wh_tables_set_hand(&d->tables, wan, WH_HAND_AUTO);
+	memset(&d->overrides[wan], 0, sizeof(d->overrides[wan]));
+	memset(&d->aftermath[wan], 0, sizeof(d->aftermath[wan]));
+	memset(&d->heard[wan], 0, sizeof(d->heard[wan]));
+	memset(&d->rates[wan], 0, sizeof(d->rates[wan]));
+	d->missing[wan] = NULL;
+}
+
+static void forget_old_numbers(struct wh_daemon *d)
+{
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		const char *name = d->conf_of[wan] >= 0 ? d->config.wans[d->conf_of[wan]].name : "";
+
+		if (d->wans[wan].name[0] && strcmp(d->wans[wan].name, name) != 0)
+			forget_number(d, wan);
+	}
+}
+
+/* Sessions on what does not work (any more) are told as soon as they have somewhere to go; some were before. */
+static void owe_sessions(struct wh_daemon *d, const struct wh_wan old_wans[WH_MAX_WANS])
+{
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if (old_wans[wan].name[0] && !(d->stored.alive.alive4 & (1U << wan)))
+			d->owed |= (uint8_t)(1U << wan);
+	}
+}
+
+/* Bring everything into line with the configuration that was just taken; the hand and the policy too. */
+static int settle(struct wh_daemon *d)
+{
+	struct wh_wan old_wans[WH_MAX_WANS];
+	struct wh_lan old_lans[WH_MAX_LANS];
+	int err;
+
+	memcpy(old_wans, d->wans, sizeof(old_wans));
+	memcpy(old_lans, d->lans, sizeof(old_lans));
+	forget_old_numbers(d);
+	wh_overrides_load(d);
+	err = wh_policy_store(d);
+	wh_world_update(d);
+	wh_world_forget(d, old_wans, old_lans);
+	owe_sessions(d, old_wans);
+	return err;
 }
 
 static void read_rows(struct wh_daemon *d)
@@ -147,7 +221,8 @@ static int open_sockets(struct wh_daemon *d, char *error, size_t error_len)
 	d->packet_socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (d->packet_socket < 0) {
 		err = -errno;
-		snprintf(error, error_len, "no packet socket: %s", strerror(-err));
+		snprintf(error, error_len, "no packet socket: %s%s", strerror(-err),
+			 err == -EPERM ? ": needs root, or CAP_NET_RAW" : "");
 		return err;
 	}
 	setsockopt(d->packet_socket, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one));
@@ -168,6 +243,7 @@ static int start_timers(struct wh_daemon *d)
 	/* Slices of long work wait for whatever decides. */
 	event_priority_set(d->turn_timer, 0);
 	event_priority_set(d->netlink_event, 0);
+	event_priority_set(d->prober_event, 0);
 	event_priority_set(d->collect_timer, 1);
 	event_priority_set(d->walk_timer, 1);
 	event_add(d->netlink_event, NULL);
@@ -177,9 +253,16 @@ static int start_timers(struct wh_daemon *d)
 	return 0;
 }
 
-int wh_daemon_start(struct wh_daemon *d, char *error, size_t error_len)
+/* What was not there before is not left behind; what an earlier controller left stays as it was. */
+static int give_up(struct wh_daemon *d, int err)
 {
-	static struct wh_config config; /* some 10 KiB */
+	if (!d->adopted)
+		wh_unload(d->bpf_dir);
+	return err;
+}
+
+int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *error, size_t error_len)
+{
 	int err;
 
 	d->packet_socket = -1;
@@ -188,30 +271,30 @@ int wh_daemon_start(struct wh_daemon *d, char *error, size_t error_len)
 	d->model.on_change = wh_turn_on_change;
 	d->model.arg = d;
 	snprintf(error, error_len, "out of memory");
-	err = wh_conf_read(d->config_path, &config, error);
-	if (err)
-		return err;
-	d->config = config;
+	d->config = *config;
 	err = open_sockets(d, error, error_len);
 	if (!err)
 		err = open_kernel(d, error, error_len);
 	if (err)
-		return err;
+		return d->programs ? give_up(d, err) : err;
 	read_rows(d);
-	take_configuration(d, &config);
+	take_configuration(d, config);
 	if (d->adopted)
 		wh_flip_adopt(d);
 	adopt_states(d);
-	wh_overrides_load(d);
-	err = wh_policy_store(d);
+	err = settle(d);
 	if (err) {
 		snprintf(error, error_len, "cannot store the policy: %s", strerror(-err));
-		return err;
+		return give_up(d, err);
 	}
-	wh_world_update(d);
-	wh_world_forget(d);
+	if (d->hook_err) {
+		snprintf(error, error_len, "%s", d->hook_error);
+		return give_up(d, d->hook_err);
+	}
 	err = start_prober(d, error, error_len);
-	return err ? err : start_timers(d);
+	if (!err)
+		err = start_timers(d);
+	return err ? give_up(d, err) : 0;
 }
 
 /* --- reload ----------------------------------------------------------------------------------------------- */
@@ -250,11 +333,7 @@ int wh_daemon_reload(struct wh_daemon *d, char *error, size_t error_len)
 	if (config.max_flows != d->config.max_flows)
 		wh_warn("limits.flows: takes effect after `wanhelm stop` and a new start");
 	take_configuration(d, &config);
-	wh_world_forget(d);
-	wh_world_update(d);
-	wh_overrides_load(d);
-	err = wh_policy_store(d);
-	wh_flip(d);
+	err = settle(d);
 	d->reloads_ok++;
 	wh_tell(d, &record);
 	if (err)
@@ -281,13 +360,13 @@ void wh_daemon_end(struct wh_daemon *d)
 	free_event(&d->world_timer);
 	free_event(&d->netlink_event);
 	free_event(&d->prober_event);
-	if (d->unload)
-		wh_unload(d->bpf_dir);
 	wh_prober_stop(d->prober);
 	wh_netlink_close(d->netlink);
-	wh_tables_close(&d->tables);
+	if (d->tables.steer_rows)
+		wh_tables_close(&d->tables);
 	wh_programs_close(d->programs);
 	wh_records_close(d->records);
+	free(d->routes.entries);
 	if (d->packet_socket >= 0)
 		close(d->packet_socket);
 }

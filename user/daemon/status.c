@@ -56,8 +56,8 @@ static json_t *daemon_status(const struct wh_daemon *d, uint64_t now_ns)
 			 (json_int_t)wh_tables_heartbeat_age_ms(&d->tables), "running", 1, "flips",
 			 (json_int_t)d->tables.steer_rows[WH_STEER_GLOBAL].flips, "netlink_overruns",
 			 (json_int_t)wh_netlink_overruns(d->netlink), "reattachments", (json_int_t)d->reattached,
-			 "flow_limit", (json_int_t)d->config.max_flows, "reloads_ok", (json_int_t)d->reloads_ok,
-			 "reloads_failed", (json_int_t)d->reloads_failed);
+			 "flow_limit", (json_int_t)wh_tables_max_flows(&d->tables), "reloads_ok",
+			 (json_int_t)d->reloads_ok, "reloads_failed", (json_int_t)d->reloads_failed);
 }
 
 json_t *wh_status(struct wh_daemon *d)

@@ -12,6 +12,7 @@
 #include "lib/log.h"
 
 #define TURN_NS (10 * WH_NS_PER_MS)
+#define WATCH_NS WH_NS_PER_MS	     /* after a switch, until it is known that users are answered */
 #define LATE_NS (100 * WH_NS_PER_MS) /* later than this, time that ran out says something about us */
 #define ORDERS 64
 #define RESULTS_PER_TURN 256
@@ -22,6 +23,18 @@ static void beat(struct wh_daemon *d)
 			 __ATOMIC_RELAXED);
 }
 
+uint64_t wh_sent_packets(const struct wh_daemon *d, unsigned wan)
+{
+	struct wh_counters count;
+	uint64_t sent = 0;
+
+	for (unsigned class = 0; class < d->config.n_classes; class += 1) {
+		if (!wh_tables_counters(&d->tables, class, wan, &count))
+			sent += count.tx_packets;
+	}
+	return sent;
+}
+
 static void read_signals(struct wh_daemon *d, uint64_t now_ns)
 {
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
@@ -30,13 +43,12 @@ static void read_signals(struct wh_daemon *d, uint64_t now_ns)
 					   .heard_ns = row->heard_ns,
 					   .user_sent_ns = row->user_sent_ns,
 					   .user_heard_ns = row->user_heard_ns};
-		struct wh_counters count;
 
 		if (d->conf_of[wan] < 0)
 			continue;
-		if (signal.heard_ns != d->heard[wan].heard_ns && !wh_tables_counters(&d->tables, 0, wan, &count)) {
+		if (signal.heard_ns != d->heard[wan].heard_ns) {
 			d->heard[wan].heard_ns = signal.heard_ns;
-			d->heard[wan].sent_packets = count.tx_packets;
+			d->heard[wan].sent_packets = wh_sent_packets(d, wan);
 		}
 		wh_model_signal(&d->model, wan, &signal, now_ns);
 	}
@@ -74,18 +86,20 @@ static uint64_t send_probes(struct wh_daemon *d, uint64_t now_ns)
 
 void wh_turn(struct wh_daemon *d)
 {
-	uint64_t now_ns = wh_now_ns(), next_ns, wait_ns;
+	uint64_t now_ns = wh_now_ns(), next_ns, wait_ns, longest_ns;
 	struct timeval wait;
 
 	if (d->next_turn_ns && now_ns > d->next_turn_ns + LATE_NS)
 		wh_model_starved(&d->model, now_ns - d->next_turn_ns, now_ns);
 	beat(d);
 	read_signals(d, now_ns);
+	wh_overrides_watch(d);
 	next_ns = send_probes(d, now_ns);
 	wh_flip(d);
 	wh_aftermath_watch(d, now_ns);
-	if (next_ns > now_ns + TURN_NS)
-		next_ns = now_ns + TURN_NS;
+	longest_ns = wh_aftermath_waits(d) ? WATCH_NS : TURN_NS;
+	if (next_ns > now_ns + longest_ns)
+		next_ns = now_ns + longest_ns;
 	wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
 	wait.tv_sec = 0;
 	wait.tv_usec = (suseconds_t)(wait_ns / 1000);
@@ -144,7 +158,7 @@ void wh_turn_on_change(void *arg, const struct wh_change *change)
 	struct wh_daemon *d = arg;
 	char evidence[256];
 
-	/* Traffic first, then those who read about it. */
+	/* Traffic before those who read about it; only the counters of before are read first. */
 	wh_aftermath_open(d, change);
 	wh_flip(d);
 	d->wans[change->wan].state4 = (uint8_t)change->to;
@@ -156,6 +170,7 @@ void wh_turn_on_change(void *arg, const struct wh_change *change)
 	record.wan = d->wans[change->wan].name;
 	record.cause = change->cause;
 	record.evidence = evidence;
+	wh_aftermath_return(d, change);
 	/* A suspicion comes and goes with a lost packet or two: told where details are asked for, not kept. */
 	if (change->to == WH_WAN_SUSPECT || change->from == WH_WAN_SUSPECT) {
 		wh_debug("%s: %s", record.wan, evidence);

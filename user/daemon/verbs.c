@@ -163,12 +163,13 @@ static json_t *on_reload(void *arg, const json_t *request)
 
 static json_t *on_stop(void *arg, const json_t *request)
 {
-	static const struct timeval soon = {.tv_usec = 50000};
 	struct wh_daemon *d = arg;
+	int err = wh_unload(d->bpf_dir);
 
 	(void)request;
-	d->unload = true;
-	event_base_loopexit(d->base, &soon); /* so that the answer is out before */
+	if (err)
+		return wh_control_error(FAILED, "stop: %s: %s", d->bpf_dir, strerror(-err));
+	event_base_loopbreak(d->base); /* the answer goes out when the control is stopped */
 	return json_pack("{s:s}", "message", "everything is detached, and the pins are removed");
 }
 

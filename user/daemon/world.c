@@ -16,6 +16,16 @@
 
 /* --- numbers ---------------------------------------------------------------------------------------------- */
 
+/* A number that nobody has: one that is empty in the tables before one whose last WAN may still have flows. */
+static unsigned free_number(const struct wh_daemon *d, uint8_t taken)
+{
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if (!(taken & (1U << wan)) && !d->wans[wan].name[0])
+			return wan;
+	}
+	return (unsigned)__builtin_ctz((unsigned)(uint8_t)~taken);
+}
+
 void wh_world_number(const struct wh_daemon *d, const struct wh_config *config, unsigned number_of[WH_MAX_WANS])
 {
 	uint8_t taken = 0;
@@ -30,8 +40,7 @@ void wh_world_number(const struct wh_daemon *d, const struct wh_config *config, 
 	for (unsigned i = 0; i < config->n_wans; i++) {
 		if (number_of[i] != WH_WAN_NONE)
 			continue;
-		/* Among eight WANs with a number each there is one for each of eight. */
-		number_of[i] = (unsigned)__builtin_ctz((unsigned)(uint8_t)~taken);
+		number_of[i] = free_number(d, taken);
 		taken |= (uint8_t)(1U << number_of[i]);
 	}
 }
@@ -54,15 +63,22 @@ int wh_world_check(const struct wh_daemon *d, const struct wh_config *config, ch
 
 static void set_device(struct wh_daemon *d, unsigned ifindex, enum wh_role role, unsigned number)
 {
-	struct wh_device device = {.role = (uint8_t)role, .number = (uint8_t)number};
+	struct wh_device device = {.role = (uint8_t)role, .number = (uint8_t)number}, there;
 
+	if (ifindex && !bpf_map_lookup_elem(d->tables.devices, &ifindex, &there) &&
+	    !memcmp(&there, &device, sizeof(device)))
+		return;
 	if (ifindex && bpf_map_update_elem(d->tables.devices, &ifindex, &device, BPF_ANY))
 		wh_error("wh_devices: %s", strerror(errno));
 }
 
-static void unset_device(struct wh_daemon *d, unsigned ifindex)
+/* Only if it is still what it was: two WANs may have changed places. */
+static void unset_device(struct wh_daemon *d, unsigned ifindex, enum wh_role role, unsigned number)
 {
-	if (ifindex)
+	struct wh_device device;
+
+	if (ifindex && !bpf_map_lookup_elem(d->tables.devices, &ifindex, &device) && device.role == role &&
+	    device.number == number)
 		bpf_map_delete_elem(d->tables.devices, &ifindex);
 }
 
@@ -76,10 +92,14 @@ static int keep_attached(struct wh_daemon *d, enum wh_hook hook, const char *dev
 	if (wh_attached(d->programs, d->bpf_dir, hook, device, ifindex))
 		return 0;
 	err = wh_attach(d->programs, d->bpf_dir, hook, device, ifindex, error, sizeof(error));
-	if (err) {
+	if (err == -EBUSY && !d->turn_timer) { /* at the start: start.c gives up for it */
+		d->hook_err = err;
+		snprintf(d->hook_error, sizeof(d->hook_error), "%s", error);
+	} else if (err) {
 		wh_error("%s", error);
-		return err;
 	}
+	if (err)
+		return err;
 	if (first || !d->turn_timer) /* new, or taken over from an earlier controller */
 		return 0;
 	d->reattached++;
@@ -128,7 +148,9 @@ static const char *fill_from_picture(const struct wh_daemon *d, const struct wh_
 	} else if (!wh_netlink_gateway4(d->netlink, link->ifindex, &gateway)) {
 		row->gateway4_be = gateway.s_addr;
 		row->flags |= WH_WAN_GATEWAY4;
-	} else if (!link->point_to_point) {
+	} else if (link->point_to_point) {
+		row->flags &= ~(__u32)WH_WAN_GATEWAY4;
+	} else {
 		return "gateway"; /* the last one known stays in the row */
 	}
 	return NULL;
@@ -167,7 +189,7 @@ static void update_wan(struct wh_daemon *d, unsigned wan)
 		wh_world_write_wan(d, wan);
 	}
 	if (old_ifindex != row.ifindex)
-		unset_device(d, old_ifindex);
+		unset_device(d, old_ifindex, WH_ROLE_WAN, wan);
 	if (row.ifindex) {
 		bool first = old_ifindex != row.ifindex;
 
@@ -200,7 +222,7 @@ static void write_lan(struct wh_daemon *d, unsigned lan, const struct wh_lan *ro
 	if (!memcmp(row, &d->lans[lan], sizeof(*row)))
 		return;
 	if (d->lans[lan].ifindex != row->ifindex)
-		unset_device(d, d->lans[lan].ifindex);
+		unset_device(d, d->lans[lan].ifindex, lan == WH_LAN_PROBER ? WH_ROLE_PROBER : WH_ROLE_LAN, lan);
 	d->lans[lan] = *row;
 	if (bpf_map_update_elem(d->tables.lans, &key, row, BPF_ANY))
 		wh_error("wh_lans: %s", strerror(errno));
@@ -252,14 +274,21 @@ int wh_world_prober(struct wh_daemon *d, char *error, size_t error_len)
 
 void wh_world_update(struct wh_daemon *d)
 {
+	wh_world_hooks(d);
+	wh_flip(d);
+	wh_routes_update(d);
+}
+
+void wh_world_hooks(struct wh_daemon *d)
+{
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		if (d->conf_of[wan] >= 0)
 			update_wan(d, wan);
 	}
 	for (unsigned i = 0; i < d->config.n_lans; i++)
 		update_lan(d, d->config.lan[i]);
-	wh_routes_update(d);
-	wh_flip(d);
+	if (d->prober)
+		keep_attached(d, WH_HOOK_PROBE_IN, WH_PROBER_DEVICE, wh_prober_ifindex(d->prober), false);
 }
 
 void wh_world_on_change(void *arg)
@@ -267,7 +296,16 @@ void wh_world_on_change(void *arg)
 	wh_world_update(arg);
 }
 
-static bool is_configured_lan(const struct wh_daemon *d, const char *device)
+static bool is_wan_now(const struct wh_daemon *d, const char *device)
+{
+	for (unsigned i = 0; i < d->config.n_wans; i++) {
+		if (!strcmp(d->config.wans[i].device, device))
+			return true;
+	}
+	return false;
+}
+
+static bool is_lan_now(const struct wh_daemon *d, const char *device)
 {
 	for (unsigned i = 0; i < d->config.n_lans; i++) {
 		if (!strcmp(d->config.lan[i], device))
@@ -276,23 +314,30 @@ static bool is_configured_lan(const struct wh_daemon *d, const char *device)
 	return false;
 }
 
-void wh_world_forget(struct wh_daemon *d)
+void wh_world_forget(struct wh_daemon *d, const struct wh_wan old_wans[WH_MAX_WANS],
+		     const struct wh_lan old_lans[WH_MAX_LANS])
 {
 	static const struct wh_lan no_lan;
 
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		if (d->conf_of[wan] >= 0 || !d->wans[wan].name[0])
-			continue;
-		wh_detach(d->bpf_dir, WH_HOOK_WAN_IN, d->wans[wan].device, d->wans[wan].ifindex);
-		wh_detach(d->bpf_dir, WH_HOOK_WAN_OUT, d->wans[wan].device, d->wans[wan].ifindex);
-		unset_device(d, d->wans[wan].ifindex);
-		memset(&d->wans[wan], 0, sizeof(d->wans[wan]));
-		wh_world_write_wan(d, wan);
+		const struct wh_wan *old = &old_wans[wan];
+
+		if (old->device[0] && !is_wan_now(d, old->device)) {
+			wh_detach(d->bpf_dir, WH_HOOK_WAN_IN, old->device, old->ifindex);
+			wh_detach(d->bpf_dir, WH_HOOK_WAN_OUT, old->device, old->ifindex);
+			unset_device(d, old->ifindex, WH_ROLE_WAN, wan);
+		}
+		if (d->conf_of[wan] < 0 && d->wans[wan].name[0]) {
+			memset(&d->wans[wan], 0, sizeof(d->wans[wan]));
+			wh_world_write_wan(d, wan);
+		}
 	}
 	for (unsigned lan = 0; lan < WH_LAN_PROBER; lan++) {
-		if (!d->lans[lan].device[0] || is_configured_lan(d, d->lans[lan].device))
+		const struct wh_lan *old = &old_lans[lan];
+
+		if (!old->device[0] || is_lan_now(d, old->device))
 			continue;
-		wh_detach(d->bpf_dir, WH_HOOK_LAN_IN, d->lans[lan].device, d->lans[lan].ifindex);
+		wh_detach(d->bpf_dir, WH_HOOK_LAN_IN, old->device, old->ifindex);
 		write_lan(d, lan, &no_lan);
 	}
 }

@@ -2,6 +2,7 @@
 /* attach.c: see attach.h. */
 #include "kern/attach.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,6 @@
 #include <wanhelm/abi.h>
 
 #include "kern/pins.h"
-#include "kern/tables.h"
 #include "lib/cleanup.h"
 
 /* Attach types of Linux 6.6; the headers that we build with may be older. */
@@ -27,6 +27,7 @@
 #define CLSACT_PRIORITY 0x5748
 
 #define MAX_ON_HOOK 64
+#define MAX_MAPS 64
 
 static bool is_egress(enum wh_hook hook)
 {
@@ -57,6 +58,26 @@ static bool is_ours_by_name(__u32 id)
 	__u32 len = sizeof(info);
 
 	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) && !strncmp(info.name, "wh_", 3);
+}
+
+/* Whether a program works on the maps that are pinned under bpf_dir: every one of ours counts reasons. */
+static bool uses_our_maps(__u32 id, const char *bpf_dir)
+{
+	_cleanup_close_ int prog = bpf_prog_get_fd_by_id(id), map = wh_pin_open(bpf_dir, "wh_reasons");
+	struct bpf_map_info reasons = {};
+	__u32 maps[MAX_MAPS], len = sizeof(reasons);
+	struct bpf_prog_info info = {.nr_map_ids = MAX_MAPS, .map_ids = (__u64)(unsigned long)maps};
+
+	if (prog < 0 || map < 0 || bpf_obj_get_info_by_fd(map, &reasons, &len))
+		return false;
+	len = sizeof(info);
+	if (bpf_obj_get_info_by_fd(prog, &info, &len))
+		return false;
+	for (__u32 i = 0; i < info.nr_map_ids && i < MAX_MAPS; i++) {
+		if (maps[i] == reasons.id)
+			return true;
+	}
+	return false;
 }
 
 /* --- tcx -------------------------------------------------------------------------------------------------- */
@@ -122,50 +143,72 @@ static int attach_tcx(int prog, const char *bpf_dir, const char *path, bool egre
 
 /* --- clsact ----------------------------------------------------------------------------------------------- */
 
-static struct bpf_tc_hook clsact_hook(bool egress, unsigned ifindex)
-{
-	struct bpf_tc_hook hook = {
-		.sz = sizeof(hook), .ifindex = (int)ifindex, .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS};
+/* A place for one program of ours. */
+struct clsact_place {
+	struct bpf_tc_hook hook;
+	struct bpf_tc_opts opts;
+};
 
-	return hook;
+/* libbpf refuses both structs where their padding is not zero, which an initializer does not promise. */
+static void clsact_place(struct clsact_place *place, bool egress, unsigned ifindex)
+{
+	memset(place, 0, sizeof(*place));
+	place->hook.sz = sizeof(place->hook);
+	place->hook.ifindex = (int)ifindex;
+	place->hook.attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS;
+	place->opts.sz = sizeof(place->opts);
+	place->opts.handle = CLSACT_HANDLE;
+	place->opts.priority = CLSACT_PRIORITY;
 }
 
 /* The program at our place, 0: none. */
 static __u32 clsact_program(bool egress, unsigned ifindex)
 {
-	struct bpf_tc_hook hook = clsact_hook(egress, ifindex);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+	struct clsact_place place;
 
-	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
+	clsact_place(&place, egress, ifindex);
+	return bpf_tc_query(&place.hook, &place.opts) ? 0 : place.opts.prog_id;
 }
 
-static int attach_clsact(int prog, bool egress, unsigned ifindex)
+static int attach_clsact(int prog, const char *bpf_dir, bool egress, unsigned ifindex)
 {
-	struct bpf_tc_hook hook = clsact_hook(egress, ifindex);
-	__u32 there;
+	__u32 there = clsact_program(egress, ifindex);
+	struct clsact_place place;
 	int err;
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY, .prog_fd = prog);
 
-	err = bpf_tc_hook_create(&hook);
+	if (there && !uses_our_maps(there, bpf_dir))
+		return -EBUSY;
+	clsact_place(&place, egress, ifindex);
+	err = bpf_tc_hook_create(&place.hook);
 	if (err && err != -EEXIST)
 		return err;
-	there = clsact_program(egress, ifindex);
-	if (there && !is_ours_by_name(there))
-		return -EBUSY;
-	opts.flags = there ? BPF_TC_F_REPLACE : 0;
-	return bpf_tc_attach(&hook, &opts);
+	place.opts.prog_fd = prog;
+	place.opts.flags = there ? BPF_TC_F_REPLACE : 0;
+	return bpf_tc_attach(&place.hook, &place.opts);
 }
 
-static int detach_clsact(bool egress, unsigned ifindex)
+static int detach_clsact(const char *bpf_dir, bool egress, unsigned ifindex)
 {
-	struct bpf_tc_hook hook = clsact_hook(egress, ifindex);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
 	__u32 there = clsact_program(egress, ifindex);
+	struct clsact_place place;
 
-	return there && is_ours_by_name(there) ? bpf_tc_detach(&hook, &opts) : 0;
+	clsact_place(&place, egress, ifindex);
+	return there && uses_our_maps(there, bpf_dir) ? bpf_tc_detach(&place.hook, &place.opts) : 0;
 }
 
 /* --- either ----------------------------------------------------------------------------------------------- */
+
+static int remove_link(const char *path)
+{
+	_cleanup_close_ int link = bpf_obj_get(path);
+	int err = 0;
+
+	if (link < 0)
+		return -errno;
+	if (bpf_link_detach(link) && errno != ENOLINK)
+		err = -errno;
+	return unlink(path) ? -errno : err;
+}
 
 int wh_attach(const struct wh_programs *p, const char *bpf_dir, enum wh_hook hook, const char *device, unsigned ifindex,
 	      char *error, size_t error_len)
@@ -178,9 +221,11 @@ int wh_attach(const struct wh_programs *p, const char *bpf_dir, enum wh_hook hoo
 	if (!err && tcx_wanted()) {
 		err = attach_tcx(prog, bpf_dir, path, is_egress(hook), ifindex);
 		if (err == -EINVAL) /* a kernel before 6.6 */
-			err = attach_clsact(prog, is_egress(hook), ifindex);
+			err = attach_clsact(prog, bpf_dir, is_egress(hook), ifindex);
 	} else if (!err) {
-		err = attach_clsact(prog, is_egress(hook), ifindex);
+		err = attach_clsact(prog, bpf_dir, is_egress(hook), ifindex);
+		if (!err)
+			remove_link(path); /* of an earlier run that used tcx */
 	}
 	if (err == -EBUSY)
 		snprintf(error, error_len,
@@ -202,7 +247,7 @@ bool wh_attached(const struct wh_programs *p, const char *bpf_dir, enum wh_hook 
 
 	if (wh_pin_link_path(path, bpf_dir, hook, device))
 		return false;
-	link = bpf_obj_get(path);
+	link = tcx_wanted() ? bpf_obj_get(path) : -1;
 	if (link >= 0)
 		return link_ifindex(link, &there) == ifindex && there == wanted;
 	return wanted && clsact_program(is_egress(hook), ifindex) == wanted;
@@ -211,60 +256,67 @@ bool wh_attached(const struct wh_programs *p, const char *bpf_dir, enum wh_hook 
 int wh_detach(const char *bpf_dir, enum wh_hook hook, const char *device, unsigned ifindex)
 {
 	char path[WH_PIN_PATH_LEN];
-	_cleanup_close_ int link = -1;
 	int err = wh_pin_link_path(path, bpf_dir, hook, device);
 
-	if (err)
+	if (!err)
+		err = remove_link(path);
+	if (err != -ENOENT)
 		return err;
-	link = bpf_obj_get(path);
-	if (link >= 0) {
-		if (bpf_link_detach(link) && errno != ENOLINK)
-			err = -errno;
-		return unlink(path) ? -errno : err;
-	}
-	return ifindex ? detach_clsact(is_egress(hook), ifindex) : 0;
+	return ifindex ? detach_clsact(bpf_dir, is_egress(hook), ifindex) : 0;
 }
 
 /* The clsact filters have no pin to be found by: the devices that we served are in wh_devices. */
-static void detach_filters(const char *bpf_dir)
+static int detach_filters(const char *bpf_dir)
 {
 	_cleanup_close_ int devices = wh_pin_open(bpf_dir, "wh_devices");
 	__u32 ifindex, *at = NULL;
+	int err = 0;
 
 	while (devices >= 0 && !bpf_map_get_next_key(devices, at, &ifindex)) {
-		detach_clsact(false, ifindex);
-		detach_clsact(true, ifindex);
+		int in = detach_clsact(bpf_dir, false, ifindex), out = detach_clsact(bpf_dir, true, ifindex);
+
+		err = in ? in : out ? out : err;
 		at = &ifindex;
 	}
+	return err;
 }
 
 /* Links are detached by name first: someone who looks at one with bpftool would else keep it alive. */
-static void detach_links(const char *bpf_dir)
+static int detach_links(const char *bpf_dir)
 {
-	struct wh_tables tables;
-	struct wh_wan wan;
-	struct wh_lan lan;
+	char folder[WH_PIN_PATH_LEN], path[WH_PIN_PATH_LEN];
+	struct dirent *entry;
+	DIR *links;
+	int err;
 
-	if (wh_tables_open(&tables, bpf_dir))
-		return;
-	for (unsigned i = 0; i < WH_MAX_WANS; i++) {
-		if (wh_tables_wan(&tables, i, &wan) || !wan.device[0])
+	err = wh_pin_path(folder, bpf_dir, "links");
+	if (err)
+		return err;
+	links = opendir(folder);
+	while (links && (entry = readdir(links))) {
+		_cleanup_close_ int link = -1;
+
+		if (entry->d_name[0] == '.' || wh_pin_path(path, folder, entry->d_name))
 			continue;
-		wh_detach(bpf_dir, WH_HOOK_WAN_IN, wan.device, 0);
-		wh_detach(bpf_dir, WH_HOOK_WAN_OUT, wan.device, 0);
+		link = bpf_obj_get(path);
+		if (link >= 0 && bpf_link_detach(link) && errno != ENOLINK)
+			err = -errno;
 	}
-	for (unsigned i = 0; i < WH_MAX_LANS; i++) {
-		if (!wh_tables_lan(&tables, i, &lan) && lan.device[0])
-			wh_detach(bpf_dir, i == WH_LAN_PROBER ? WH_HOOK_PROBE_IN : WH_HOOK_LAN_IN, lan.device, 0);
-	}
-	wh_tables_close(&tables);
+	if (links)
+		closedir(links);
+	return err;
 }
 
 int wh_unload(const char *bpf_dir)
 {
+	int links, filters;
+
 	if (access(bpf_dir, F_OK))
 		return -errno;
-	detach_links(bpf_dir);
-	detach_filters(bpf_dir);
+	libbpf_set_print(NULL); /* what is gone already is no news */
+	links = detach_links(bpf_dir);
+	filters = detach_filters(bpf_dir);
+	if (links || filters)
+		return links ? links : filters;
 	return wh_pins_remove(bpf_dir);
 }

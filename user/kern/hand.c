@@ -9,7 +9,7 @@
 
 enum wh_hand_verb wh_tables_hand_of(const struct wh_tables *t, unsigned wan)
 {
-	union wh_hand hand = {.word = *&t->steer_rows[WH_STEER_GLOBAL].hand.word};
+	union wh_hand hand = {.word = t->steer_rows[WH_STEER_GLOBAL].hand.word};
 	uint8_t bit = (uint8_t)(1U << wan);
 
 	if (hand.down & bit)
@@ -65,7 +65,7 @@ static void open_classes(struct wh_tables *t, unsigned wan)
 {
 	uint8_t bit = (uint8_t)(1U << wan);
 
-	for (unsigned class = 0; class < WH_MAX_CLASSES; class ++) {
+	for (unsigned class = 0; class < WH_MAX_CLASSES; class += 1) {
 		volatile __u64 *word = &t->steer_rows[class].masks.word;
 		union wh_masks masks = {.word = *word};
 		struct wh_class row;
@@ -80,9 +80,14 @@ static void open_classes(struct wh_tables *t, unsigned wan)
 
 int wh_tables_hand(struct wh_tables *t, unsigned wan, enum wh_hand_verb verb)
 {
+	struct wh_wan row;
+
 	if (wan >= WH_MAX_WANS || (verb != WH_HAND_DOWN && verb != WH_HAND_UP))
 		return -EINVAL;
 	wh_tables_set_hand(t, wan, verb);
+	/* What is not there stays out, whatever the hand says. */
+	if (verb == WH_HAND_UP && (wh_tables_wan(t, wan, &row) || row.state4 == WH_WAN_ABSENT || !row.ifindex))
+		return 0;
 	if (verb == WH_HAND_UP)
 		open_classes(t, wan);
 	store_alive(t, wan, verb == WH_HAND_UP);

@@ -6,9 +6,11 @@
 #include "kern/load.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -24,19 +26,36 @@
 #include "sweep.skel.h"
 
 struct wh_programs {
+	int lock; /* on the folder of the pins: one controller a folder */
 	struct steer_tc_bpf *steer;
 	struct sweep_bpf *sweep;
 };
 
 /* libbpf explains itself to a callback only; the last line it said is what people need when a load fails. */
-static char last_words[160];
+static char last_words[200];
+
+/* Of the verifier's long account, the line before its closing statistics says what is wrong. */
+static void keep_verdict(char *text)
+{
+	char *end = strstr(text, "\nprocessed "), *start;
+
+	if (!end)
+		return;
+	*end = '\0';
+	start = strrchr(text, '\n');
+	snprintf(last_words, sizeof(last_words), "%s", start ? start + 1 : text);
+}
 
 static int keep_last_words(enum libbpf_print_level level, const char *format, va_list args)
 {
-	if (level == LIBBPF_WARN) {
-		vsnprintf(last_words, sizeof(last_words), format, args);
-		last_words[strcspn(last_words, "\n")] = '\0';
-	}
+	_cleanup_free_ char *text = NULL;
+
+	if (level != LIBBPF_WARN || vasprintf(&text, format, args) < 0)
+		return 0;
+	if (strstr(text, "BEGIN PROG LOAD LOG"))
+		keep_verdict(text);
+	else if (!last_words[0])
+		snprintf(last_words, sizeof(last_words), "%.*s", (int)strcspn(text, "\n"), text);
 	return 0;
 }
 
@@ -50,7 +69,7 @@ static int make_folder(const char *bpf_dir, char *error, size_t error_len)
 
 	if (!slash || slash == parent) {
 		snprintf(error, error_len, "%s: not a folder on a bpf file system", bpf_dir);
-		return -EINVAL;
+		return -ENOTDIR;
 	}
 	*slash = '\0';
 	if (statfs(parent, &fs) || fs.f_type != BPF_FS_MAGIC) {
@@ -65,6 +84,15 @@ static int make_folder(const char *bpf_dir, char *error, size_t error_len)
 		return -saved;
 	}
 	return 0;
+}
+
+int wh_folder_lock(const char *bpf_dir)
+{
+	_cleanup_close_ int fd = open(bpf_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
+		return -errno;
+	return wh_take_fd(&fd);
 }
 
 /* What an earlier controller left must be of our schema: it is never recreated in silence. */
@@ -95,13 +123,15 @@ static int check_schema(const char *bpf_dir, bool *adopted, char *error, size_t 
 
 /*
  * How many entries a map needs for max_flows flows; 0: the map's size does not depend on it.  While a flow
- * moves it stands under two replies for a moment, and an endpoint that moved keeps its port on the WAN that it
- * left until it is idle.
+ * moves it stands under two replies for a moment, an endpoint that moved keeps its port on the WAN that it left
+ * until it is idle, and its binding outlives its last flow by a walk of the collection.
  */
 static __u32 wanted_size(const char *name, __u32 max_flows)
 {
-	if (!strcmp(name, "wh_flows4") || !strcmp(name, "wh_binds4"))
+	if (!strcmp(name, "wh_flows4"))
 		return max_flows;
+	if (!strcmp(name, "wh_binds4"))
+		return max_flows + max_flows / 4;
 	if (!strcmp(name, "wh_replies4"))
 		return max_flows + 1024;
 	return strcmp(name, "wh_ports4") ? 0 : 2 * max_flows;
@@ -128,7 +158,7 @@ static int prepare_maps(struct bpf_object *object, const struct wh_load_options 
 	{
 		const char *name = bpf_map__name(map);
 
-		if (strncmp(name, "wh_", 3))
+		if (strncmp(name, "wh_", 3) != 0)
 			continue; /* the object's own .rodata */
 		err = wh_pin_path(path, options->bpf_dir, name);
 		if (!err)
@@ -163,7 +193,7 @@ static void explain_failure(int err, char *error, size_t error_len)
 	struct utsname kernel;
 
 	uname(&kernel);
-	if (err == -EPERM || err == -EACCES) {
+	if (err == -EPERM) { /* -EACCES is how the verifier refuses */
 		snprintf(error, error_len,
 			 "no privilege to load BPF programs: needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
 		return;
@@ -218,34 +248,49 @@ static int write_meta(const struct wh_programs *p, const struct wh_load_options 
 	return bpf_map_update_elem(bpf_map__fd(p->steer->maps.wh_meta), &zero, &meta, BPF_ANY) ? -errno : 0;
 }
 
+static int load_all(struct wh_programs *p, const struct wh_load_options *options)
+{
+	int err;
+
+	last_words[0] = '\0';
+	err = load_steer(p, options);
+	if (!err)
+		err = load_sweep(p, options);
+	return err ? err : write_meta(p, options);
+}
+
 int wh_programs_load(struct wh_programs **out, const struct wh_load_options *options, bool *adopted, char *error,
 		     size_t error_len)
 {
+	_cleanup_close_ int lock = -1;
 	struct wh_programs *p;
 	int err;
 
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(keep_last_words);
-	last_words[0] = '\0';
 	err = make_folder(options->bpf_dir, error, error_len);
-	if (!err)
-		err = check_schema(options->bpf_dir, adopted, error, error_len);
+	if (err)
+		return err;
+	lock = wh_folder_lock(options->bpf_dir);
+	if (lock < 0) {
+		snprintf(error, error_len, "%s: %s", options->bpf_dir,
+			 lock == -EWOULDBLOCK ? "another controller uses these maps" : strerror(-lock));
+		return lock;
+	}
+	err = check_schema(options->bpf_dir, adopted, error, error_len);
 	if (err)
 		return err;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
-	err = load_steer(p, options);
-	if (!err)
-		err = load_sweep(p, options);
-	if (!err)
-		err = write_meta(p, options);
+	p->lock = wh_take_fd(&lock);
+	err = load_all(p, options);
 	if (err) {
 		explain_failure(err, error, error_len);
 		wh_programs_close(p);
 		if (!*adopted)
 			wh_pins_remove(options->bpf_dir);
-		return err;
+		return err == -EINVAL ? -EOPNOTSUPP : err;
 	}
 	*out = p;
 	return 0;
@@ -257,6 +302,7 @@ void wh_programs_close(struct wh_programs *p)
 		return;
 	steer_tc_bpf__destroy(p->steer);
 	sweep_bpf__destroy(p->sweep);
+	close(p->lock);
 	free(p);
 }
 

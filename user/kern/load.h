@@ -38,6 +38,9 @@ int wh_programs_fd(const struct wh_programs *p, enum wh_hook hook);
 /* Run the sweep over the order form in wh_sweep (include/wanhelm/sweep.h). 0 or -errno. */
 int wh_programs_sweep(const struct wh_programs *p);
 
+/* The lock that a controller holds on its folder while it lives: a descriptor to close; -EWOULDBLOCK; -errno. */
+int wh_folder_lock(const char *bpf_dir);
+
 /* Detach everything that is pinned under bpf_dir and remove the pins. 0; -ENOENT: nothing there; -errno. */
 int wh_unload(const char *bpf_dir);
 

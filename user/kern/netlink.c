@@ -93,6 +93,7 @@ static int reload_routes(struct wh_netlink *nl, bool *changed)
 		return err;
 	*changed = !wh_picture_same_routes(&nl->picture, &fresh);
 	nl->picture.routes = fresh.routes;
+	nl->routes_version++;
 	free(old.items);
 	nl->routes_stale = false;
 	return 0;
@@ -115,6 +116,7 @@ static int reload_all(struct wh_netlink *nl, bool *changed)
 		return err;
 	wh_picture_free(&nl->picture);
 	nl->picture = fresh;
+	nl->routes_version++;
 	wh_neighbours_refresh(nl->neighbours, nl->query);
 	nl->stale = nl->routes_stale = false;
 	*changed = true;
@@ -195,11 +197,15 @@ int wh_netlink_read(struct wh_netlink *nl)
 	bool noticed = false;
 	bool dumped = false;
 	int err = take_notifications(nl, &noticed);
-	int dump_err = dump_if_due(nl, &dumped);
+	int dump_err;
 
+	/* A carrier's loss does not wait for a dump of the routes. */
+	if (noticed && !nl->stale)
+		nl->changed(nl->arg);
+	dump_err = dump_if_due(nl, &dumped);
 	if (nl->stale || nl->routes_stale)
 		schedule_dump(nl);
-	if (noticed || dumped)
+	if (dumped)
 		nl->changed(nl->arg);
 	return err ? err : dump_err;
 }

@@ -64,6 +64,9 @@ struct wh_net_route4 {
 	uint32_t metric;
 };
 
+/* Changes whenever the routes may have. */
+uint64_t wh_netlink_routes_version(const struct wh_netlink *nl);
+
 void wh_netlink_each_route4(const struct wh_netlink *nl, void (*each)(void *arg, const struct wh_net_route4 *route),
 			    void *arg);
 

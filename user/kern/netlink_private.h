@@ -122,6 +122,7 @@ struct wh_netlink {
 	bool routes_stale; /* the routes are to be dumped again */
 	uint64_t dump_not_before_ns;
 	uint64_t overruns;
+	uint64_t routes_version;
 	void (*changed)(void *arg);
 	void *arg;
 };

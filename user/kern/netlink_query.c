@@ -95,3 +95,8 @@ void wh_netlink_each_route4(const struct wh_netlink *nl, void (*each)(void *arg,
 		each(arg, last);
 	}
 }
+
+uint64_t wh_netlink_routes_version(const struct wh_netlink *nl)
+{
+	return nl->routes_version;
+}

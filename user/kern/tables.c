@@ -44,7 +44,11 @@ static void *map_rows(int fd, size_t len, int protection)
 {
 	void *rows = mmap(NULL, len, protection, MAP_SHARED, fd, 0);
 
-	return rows == MAP_FAILED ? NULL : rows;
+	if (rows == MAP_FAILED)
+		return NULL;
+	/* The prober is forked from the controller, and must not be able to steer. */
+	madvise(rows, len, MADV_DONTFORK);
+	return rows;
 }
 
 static int check_schema(const struct wh_tables *t)
@@ -225,4 +229,12 @@ int64_t wh_tables_heartbeat_age_ms(const struct wh_tables *t)
 	uint64_t now = wh_clock_ns(CLOCK_BOOTTIME);
 
 	return beat ? (int64_t)((now - beat) / WH_NS_PER_MS) : -1;
+}
+
+uint32_t wh_tables_max_flows(const struct wh_tables *t)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(t->flows, &info, &len) ? 0 : info.max_entries;
 }

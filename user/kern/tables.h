@@ -83,6 +83,9 @@ enum wh_hand_verb wh_tables_hand_of(const struct wh_tables *t, unsigned wan);
 /* Write only the override words: the controller's part of wh_tables_hand(). */
 void wh_tables_set_hand(struct wh_tables *t, unsigned wan, enum wh_hand_verb verb);
 
+/* How many flows there is room for: what `limits.flows` was when the maps were made. 0 where it cannot be read. */
+uint32_t wh_tables_max_flows(const struct wh_tables *t);
+
 /* Age of the controller's heartbeat in milliseconds, or -1 where there never was one. */
 int64_t wh_tables_heartbeat_age_ms(const struct wh_tables *t);
 

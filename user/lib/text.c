@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -163,7 +164,7 @@ const char *wh_nearest(const char *word, const char *const *words)
 {
 	size_t word_len = strlen(word);
 	const char *best = NULL;
-	unsigned best_distance = 3;
+	unsigned best_cost = UINT_MAX;
 
 	if (word_len > NEAREST_MAX_LEN)
 		return NULL;
@@ -171,15 +172,32 @@ const char *wh_nearest(const char *word, const char *const *words)
 		size_t len = strlen(*words);
 		/* Two slips in a word of three letters leave nothing of it. */
 		unsigned slips = len < 2 ? 0 : len < 4 ? 1 : 2;
-		unsigned distance;
+		unsigned distance, cost;
 
 		if (len > NEAREST_MAX_LEN)
 			continue;
 		distance = edit_distance(word, word_len, *words, len);
-		if (distance <= slips && distance < best_distance) {
-			best_distance = distance;
+		/* Between equals, the first letter is the one that people get right. */
+		cost = 2 * distance + !same(word[0], (*words)[0]);
+		if (distance <= slips && cost < best_cost) {
+			best_cost = cost;
 			best = *words;
 		}
 	}
 	return best;
+}
+
+void wh_trim_utf8(char *text)
+{
+	size_t len = strlen(text), start = len, wanted;
+	unsigned char lead;
+
+	while (start > 0 && len - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+		start--;
+	if (!start)
+		return;
+	lead = (unsigned char)text[start - 1];
+	wanted = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+	if (lead >= 0xc0 && len - start + 1 < wanted)
+		text[start - 1] = '\0';
 }

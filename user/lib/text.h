@@ -23,6 +23,9 @@ int wh_parse_addr4(const char *text, struct in_addr *out);
 /* 1500000000 → "1.5s": in the largest unit of which there is at least one, cut off after two decimals; for people. */
 void wh_format_duration(uint64_t ns, char *out, size_t len);
 
+/* Take away the first part of a character that a copy into a buffer too small for it has left at the end. */
+void wh_trim_utf8(char *text);
+
 /* The best of `words` (a null-terminated array) within an edit distance that a slip of the hand makes, or NULL. */
 const char *wh_nearest(const char *word, const char *const *words);
 

@@ -30,12 +30,7 @@ static void configure_wan(struct wh_wan_model *w, const struct wh_config *config
 		w->since_ns = w->judged_since_ns = w->watched_ns = now_ns;
 		snprintf(w->reason, sizeof(w->reason), "not looked at yet");
 	}
-	w->enabled = conf->enabled;
-	if (!w->enabled) {
-		w->usable = false;
-		w->state = w->judged = WH_WAN_ABSENT;
-		snprintf(w->reason, sizeof(w->reason), "disabled");
-	}
+	w->enabled = conf->enabled; /* what follows from it comes when its usability is next told */
 	wh_health_configure(&w->health, &config->profiles[conf->profile], now_ns);
 }
 

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/text.h"
 
 struct why {
 	const char *cause;
@@ -46,24 +47,32 @@ enum wh_wan_state wh_states_shown(const struct wh_wan_model *w)
 	return w->judged;
 }
 
-/* The one place where `state` changes and somebody is told. */
-static void show(struct wh_model *m, unsigned wan, const struct why *why, uint64_t now_ns)
+/* The one place where `state` changes; false where it does not. */
+static bool settle(struct wh_model *m, unsigned wan, const struct why *why, uint64_t now_ns, struct wh_change *out)
 {
 	struct wh_wan_model *w = &m->wans[wan];
-	struct wh_change change = {.wan = wan,
-				   .from = w->state,
-				   .to = wh_states_shown(w),
-				   .cause = why->cause,
-				   .evidence = why->evidence,
-				   .since_ns = why->since_ns,
-				   .now_ns = now_ns};
 
-	if (change.to == change.from)
-		return;
-	w->state = change.to;
+	*out = (struct wh_change){.wan = wan,
+				  .from = w->state,
+				  .to = wh_states_shown(w),
+				  .cause = why->cause,
+				  .evidence = why->evidence,
+				  .since_ns = why->since_ns,
+				  .now_ns = now_ns};
+	if (out->to == out->from)
+		return false;
+	w->state = out->to;
 	w->since_ns = now_ns;
-	snprintf(w->reason, sizeof(w->reason), "%s", why->evidence);
-	if (m->on_change)
+	snprintf(w->reason, sizeof(w->reason), "%.*s", (int)sizeof(w->reason) - 1, why->evidence);
+	return true;
+}
+
+/* The one place where somebody is told. */
+static void show(struct wh_model *m, unsigned wan, const struct why *why, uint64_t now_ns)
+{
+	struct wh_change change;
+
+	if (settle(m, wan, why, now_ns, &change) && m->on_change)
 		m->on_change(m->arg, &change);
 }
 
@@ -116,20 +125,65 @@ static bool enough_bad(const struct wh_wan_model *w)
 	return doubted && w->bad_rounds && w->bad_rounds >= w->health.profile.down_after;
 }
 
+/* Judged in all but name. */
+static bool is_condemned(const struct wh_wan_model *w, uint64_t now_ns)
+{
+	return enough_bad(w) && now_ns >= quiet_since(w) + WH_QUIET_NS;
+}
+
+/*
+ * Where every other WAN is in doubt as well, it is not known yet whether there is anywhere to go, and sessions
+ * must not be moved or reset for nothing: the judgement waits, not long, for those on the others.
+ */
+static bool waits_for_others(const struct wh_model *m, unsigned wan, uint64_t now_ns)
+{
+	bool doubt = false;
+
+	if (now_ns >= quiet_since(&m->wans[wan]) + WH_QUIET_NS + WH_DOUBT_NS)
+		return false;
+	for (unsigned other = 0; other < WH_MAX_WANS; other++) {
+		const struct wh_wan_model *o = &m->wans[other];
+
+		if (other == wan || !o->configured || !o->usable)
+			continue;
+		if (o->state == WH_WAN_UP || o->state == WH_WAN_FORCED_UP || o->state == WH_WAN_RECOVERING)
+			return false;
+		doubt = doubt || (o->state == WH_WAN_SUSPECT && !is_condemned(o, now_ns));
+	}
+	return doubt;
+}
+
+/* All that are condemned go down before anybody is told of one: who is told stores masks. */
+static void put_down_condemned(struct wh_model *m, uint64_t now_ns)
+{
+	char evidence[WH_MAX_WANS][sizeof(m->wans[0].reason)];
+	struct wh_change changes[WH_MAX_WANS];
+	unsigned n = 0;
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		struct wh_wan_model *w = &m->wans[wan];
+		struct why why = {"probes", evidence[wan], 0};
+
+		if (!w->configured || !is_condemned(w, now_ns))
+			continue;
+		wh_health_calm(&w->health);
+		wh_silence_restart(&w->silence);
+		bad_evidence(w, now_ns, evidence[wan], sizeof(evidence[wan]));
+		/* what was heard after the first sign was a sign of life */
+		why.since_ns = w->sign_ns > quiet_since(w) ? w->sign_ns : quiet_since(w);
+		w->judged = WH_WAN_DOWN;
+		w->judged_since_ns = now_ns;
+		w->good_rounds = 0;
+		n += settle(m, wan, &why, now_ns, &changes[n]);
+	}
+	for (unsigned i = 0; i < n && m->on_change; i++)
+		m->on_change(m->arg, &changes[i]);
+}
+
 static void down_if_enough(struct wh_model *m, unsigned wan, uint64_t now_ns)
 {
-	struct wh_wan_model *w = &m->wans[wan];
-	char evidence[sizeof(w->reason)];
-	uint64_t since_ns;
-
-	if (!enough_bad(w) || now_ns < quiet_since(w) + WH_QUIET_NS)
-		return;
-	wh_health_calm(&w->health);
-	wh_silence_restart(&w->silence);
-	bad_evidence(w, now_ns, evidence, sizeof(evidence));
-	/* what was heard after the first sign was a sign of life */
-	since_ns = w->sign_ns > quiet_since(w) ? w->sign_ns : quiet_since(w);
-	judge_as(m, wan, WH_WAN_DOWN, &(struct why){"probes", evidence, since_ns}, now_ns);
+	if (is_condemned(&m->wans[wan], now_ns) && !waits_for_others(m, wan, now_ns))
+		put_down_condemned(m, now_ns);
 }
 
 static void burst(struct wh_wan_model *w, bool alarmed, uint64_t now_ns)
@@ -258,7 +312,11 @@ void wh_states_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, co
 
 	w->hand = verb;
 	snprintf(evidence, sizeof(evidence), "by hand%s%s", why && *why ? ": " : "", why ? why : "");
+	wh_trim_utf8(evidence);
 	show(m, wan, &(struct why){"hand", evidence, now_ns}, now_ns);
+	/* The state may be what it was, as after a restart; who did it is told all the same. */
+	if (verb != WH_HAND_AUTO)
+		snprintf(w->reason, sizeof(w->reason), "%s", evidence);
 }
 
 void wh_states_pass(struct wh_model *m, unsigned wan, uint64_t now_ns)
@@ -284,6 +342,8 @@ uint64_t wh_states_next(const struct wh_model *m, unsigned wan, uint64_t now_ns)
 
 	if (w->judged == WH_WAN_RECOVERING && !w->bad_rounds)
 		next_ns = w->judged_since_ns + m->config->failback_hold_ns;
+	else if (is_condemned(w, now_ns))
+		next_ns = now_ns + WH_DOUBT_LOOK_NS;
 	else if (enough_bad(w))
 		next_ns = quiet_since(w) + WH_QUIET_NS;
 	return next_ns > now_ns ? next_ns : now_ns;

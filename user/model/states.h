@@ -10,6 +10,9 @@
 
 /* `down` needs this long without anything heard, however many rounds are bad. */
 #define WH_QUIET_NS 250000000ULL
+/* Where all others are in doubt too, a judgement waits at most this long for theirs, and looks that often. */
+#define WH_DOUBT_NS 400000000ULL
+#define WH_DOUBT_LOOK_NS 5000000ULL
 
 /* The state that the world sees, from usability, the hand and what the probes say. */
 enum wh_wan_state wh_states_shown(const struct wh_wan_model *w);

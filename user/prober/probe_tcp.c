@@ -47,7 +47,6 @@ static int prepare(int fd, const struct wh_prober_order *order)
 	/* The port is chosen at connect(), so that one port serves many targets. */
 	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) ||
 	    setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one)) ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &one, sizeof(one)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) ||
 	    bind(fd, (struct sockaddr *)&from, sizeof(from)))
 		return -errno;

@@ -157,7 +157,7 @@ int wh_prober_receive(struct wh_prober *p, struct wh_prober_result *out)
 		return errno == EAGAIN || errno == EINTR ? 0 : socket_error();
 	if (!len)
 		return -EPIPE;
-	if (len != sizeof(result) || result.wan >= WH_MAX_WANS || result.status > WH_PROBE_UNSENT)
+	if (len != sizeof(result) || result.status > WH_PROBE_UNSENT)
 		return -EBADMSG;
 	*out = result;
 	return 1;
