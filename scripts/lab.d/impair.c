@@ -40,7 +40,6 @@ struct line {
 	int tun;
 	double delay_ns;
 	double jitter_ns;
-	uint64_t last_due_ns;
 	unsigned head;
 	unsigned count;
 	struct held ring[SLOTS];
@@ -71,16 +70,12 @@ static int open_tun(const char *device)
 	return fd;
 }
 
-static uint64_t due(struct line *line)
+static uint64_t due(const struct line *line)
 {
 	double swing = line->jitter_ns * (2.0 * drand48() - 1.0);
 	double delay = line->delay_ns + swing;
-	uint64_t at = now_ns() + (uint64_t)(delay > 0 ? delay : 0);
 
-	if (at < line->last_due_ns)
-		at = line->last_due_ns;
-	line->last_due_ns = at;
-	return at;
+	return now_ns() + (uint64_t)(delay > 0 ? delay : 0);
 }
 
 static void take_in(struct line *line)

@@ -7,8 +7,9 @@
 
 # Packages whose programs and libraries are in the machine; Python's parts have its version in their names.
 USERLAND="bash bpftool coreutils dash ethtool findutils grep iproute2 iputils-ping kmod mawk mount nftables procps
-	python3-minimal sed util-linux"
-PYTHON_PARTS="python3.[0-9]*-minimal libpython3.[0-9]*-minimal libpython3.[0-9]*-stdlib"
+	python3-minimal python3-pytest sed util-linux"
+PYTHON_PARTS="python3.[0-9]*-minimal libpython3.[0-9]*-minimal libpython3.[0-9]*-stdlib
+	python3-attr python3-iniconfig python3-more-itertools python3-packaging python3-pkg-resources python3-pluggy python3-py"
 
 # Drivers of real hardware, file systems and the like are left out.
 MODULE_FOLDERS="net drivers/net lib crypto arch"
@@ -39,10 +40,10 @@ packaged_files()
 	done
 }
 
-# The shared libraries of the programs and libraries among the paths that come in.
+# The shared libraries of the programs and libraries that come in; of what is neither, none.
 libraries()
 {
-	{ grep -E '/s?bin/|\.so' || true; } | { xargs -r ldd 2>/dev/null || true; } |
+	{ xargs -r ldd 2>/dev/null || true; } |
 		sed -nE 's#^[^/]*(/[^ :]+\.so[^ :]*).*#\1#p' | under_usr | sort -u
 }
 
@@ -80,7 +81,7 @@ pack_userland()
 {
 	packaged_files >"$WORK/packaged"
 	skeleton
-	libraries <"$WORK/packaged" | sort -u - "$WORK/packaged" | pack_paths
+	grep -E '/s?bin/|\.so' "$WORK/packaged" | libraries | sort -u - "$WORK/packaged" | pack_paths
 }
 
 # --- modules and project ---------------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ pack_project()
 	install -m 755 "$HERE/vm.d/init" "$root/init"
 	printf '%q ' "$@" >"$root/command"
 	archive "$root"
-	find "$BUILD" -path "$CACHE" -prune -o -type f -perm /111 -print | sed 's#^#/bin/../#' | libraries | pack_paths
+	find "$BUILD" -path "$CACHE" -prune -o -type f -perm /111 -print | libraries | pack_paths
 }
 
 # kept NAME NEWER-THAN FUNCTION ARGUMENTS…: an archive in the cache, made anew when it is older than that file.
@@ -122,8 +123,8 @@ kept()
 	local file=$CACHE/$1 than=$2
 	shift 2
 	if [[ ! $file -nt $than ]]; then
-		"$@" >"$WORK/kept"
-		mv "$WORK/kept" "$file"
+		"$@" >"$file.$$"
+		mv "$file.$$" "$file"
 	fi
 	cat "$file"
 }
