@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * test_address.c: a WAN's address changes or is lost: flows that can bind again do, the others are reset, and no
+ * packet ever leaves with the address that was.
+ */
+#include "harness.h"
+
+#define NEW_ADDRESS IP(198, 51, 100, 77)
+
+static void readdress(uint32_t address)
+{
+	struct wh_wan row = lab.wan[0];
+
+	row.addr4_be = htobe32(address);
+	lab_set_wan(0, &row);
+}
+
+static uint16_t expect_out_from(const struct packet *p, uint32_t address)
+{
+	struct result r = lab_from_lan(p);
+	uint16_t port = packet_tuple(&r.packet).sport;
+	struct packet want = packet_translated(p, address, port);
+
+	assert_int_equal(r.verdict, VERDICT_REDIRECT);
+	expect_packet(&r.packet, &want);
+	return port;
+}
+
+static void binds_again(const struct packet *p)
+{
+	struct packet sent, answer, want;
+	struct tuple client = packet_tuple(p);
+	struct result r;
+	uint16_t port;
+
+	send_out(p, 0);
+	readdress(NEW_ADDRESS);
+	port = expect_out_from(p, NEW_ADDRESS);
+	assert_int_equal(expect_out_from(p, NEW_ADDRESS), port);
+	sent = packet_translated(p, NEW_ADDRESS, port);
+	answer = lab_answer(0, &sent, TCP_SYN | TCP_ACK);
+	want = packet_delivered(&answer, client.src, client.sport, lab.lan[0].mac, mac_a);
+	r = lab_from_wan(0, &answer);
+	assert_int_equal(r.verdict, VERDICT_REDIRECT);
+	expect_packet(&r.packet, &want);
+	assert_int_equal(lab_entries(lab.t.flows), 1);
+	lab_expect_consistent();
+}
+
+static void test_udp_binds_again(void **state)
+{
+	struct packet p = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 53);
+
+	(void)state;
+	binds_again(&p);
+}
+
+static void test_icmp_binds_again(void **state)
+{
+	struct packet p = lab_packet(PROTO_ICMP, CLIENT_A, 77, REMOTE_1, 0);
+
+	(void)state;
+	binds_again(&p);
+}
+
+static void test_unanswered_tcp_binds_again(void **state)
+{
+	struct packet p = session_segment(TCP_SYN);
+
+	(void)state;
+	binds_again(&p);
+}
+
+/* Also where there is no other WAN to go to: the session cannot live on under another address. */
+static void answered_tcp_is_reset(uint8_t alive)
+{
+	struct packet p = session_segment(TCP_PSH | TCP_ACK), syn = session_segment(TCP_SYN);
+	struct result r;
+
+	session_open(0);
+	lab_set_alive(alive);
+	readdress(NEW_ADDRESS);
+	for (unsigned i = 0; i < 3; i++) {
+		r = lab_from_lan(&p);
+		expect_reset(&r, &p);
+	}
+	expect_out_from(&syn, NEW_ADDRESS);
+	expect_out_from(&p, NEW_ADDRESS);
+	lab_expect_consistent();
+}
+
+static void test_answered_tcp_is_reset(void **state)
+{
+	(void)state;
+	answered_tcp_is_reset(0x03);
+}
+
+static void test_answered_tcp_is_reset_without_another_wan(void **state)
+{
+	(void)state;
+	answered_tcp_is_reset(0x01);
+}
+
+/* One socket keeps showing one port under the new address. */
+static void test_endpoint_binds_again_as_one(void **state)
+{
+	uint16_t port = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		struct packet p = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1 + i, 53);
+
+		send_out(&p, 0);
+	}
+	readdress(NEW_ADDRESS);
+	for (unsigned i = 0; i < 10; i++) {
+		struct packet p = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1 + i, 53);
+		uint16_t now = expect_out_from(&p, NEW_ADDRESS);
+
+		assert_true(port == 0 || port == now);
+		port = now;
+	}
+	lab_expect_consistent();
+}
+
+/* Whatever the masks say, an address that is gone, and none at all, is in no packet. */
+static void never_the_old_address(uint32_t address, uint8_t alive)
+{
+	struct packet u = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 53), t = session_segment(TCP_PSH | TCP_ACK);
+	struct packet new = lab_packet(PROTO_UDP, CLIENT_B, 5000, REMOTE_1, 53);
+	const struct packet *all[] = {&u, &t, &new};
+
+	lab_reset(NULL);
+	send_out(&u, 0);
+	session_open(0);
+	lab_set_alive(alive);
+	readdress(address);
+	for (unsigned i = 0; i < 6; i++) {
+		struct result r = lab_from_lan(all[i % 3]);
+		uint32_t src = packet_tuple(&r.packet).src;
+
+		if (r.verdict != VERDICT_REDIRECT) {
+			expect_dropped(&r);
+			continue;
+		}
+		if (packet_tuple(&r.packet).dst == CLIENT_A)
+			expect_reset(&r, all[i % 3]);
+		else
+			assert_true(src == be32toh(lab.wan[1].addr4_be) || (address && src == address));
+	}
+	lab_expect_consistent();
+}
+
+static void test_never_the_old_address(void **state)
+{
+	(void)state;
+	for (unsigned alive = 0; alive < 4; alive++) {
+		never_the_old_address(NEW_ADDRESS, (uint8_t)alive);
+		never_the_old_address(0, (uint8_t)alive);
+	}
+}
+
+/* The address is lost with the WAN, another one is there: what can move does so at once. */
+static void test_lost_address_moves(void **state)
+{
+	struct packet u = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 53);
+
+	(void)state;
+	send_out(&u, 0);
+	lab_set_alive(0x02);
+	readdress(0);
+	send_out(&u, 1);
+	lab_expect_consistent();
+}
+
+static const struct CMUnitTest tests[] = {
+	LAB_TEST(test_udp_binds_again),
+	LAB_TEST(test_icmp_binds_again),
+	LAB_TEST(test_unanswered_tcp_binds_again),
+	LAB_TEST(test_answered_tcp_is_reset),
+	LAB_TEST(test_answered_tcp_is_reset_without_another_wan),
+	LAB_TEST(test_endpoint_binds_again_as_one),
+	LAB_TEST(test_never_the_old_address),
+	LAB_TEST(test_lost_address_moves),
+};
+
+LAB_MAIN(tests, 4096)

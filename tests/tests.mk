@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0
+# tests.mk: how tests are built and run; included by the Makefile.  A test program is every tests/*/test_*.c,
+# linked with its folder's other sources and with what it needs of ours.
+
+OURS    := $(filter-out user/daemon/main.c user/cli/main.c,$(sort $(DAEMON) $(COMMAND)))
+ARCHIVE := $(B)/libwanhelm.a
+
+HELPERS  = $(call object,$(filter-out $(wildcard tests/$(1)/test_*.c),$(wildcard tests/$(1)/*.c)))
+PROGRAMS = $(patsubst %.c,$(B)/%,$(wildcard tests/$(1)/test_*.c))
+UNIT_TESTS := $(call PROGRAMS,unit)
+BPF_TESTS  := $(call PROGRAMS,bpf)
+
+$(ARCHIVE): $(call object,$(OURS))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(call HELPERS,unit) $(ARCHIVE)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+$(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(call HELPERS,bpf) $(ARCHIVE)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+test-deps:
+	@scripts/deps --install --for test
+
+check: test-deps ## install what tests need, then run every test (root)
+	@$(MAKE) --no-print-directory all unit-tests bpf-tests
+	@$(MAKE) --no-print-directory B=$(B)/sanitized CC=clang SANITIZE=address,undefined unit-tests
+	@tests/run --build $(B) style unit sanitized bpf cli net
+
+unit-tests: $(UNIT_TESTS)
+bpf-tests: $(BPF_TESTS)
+
+check-unit: unit-tests ## the tests of the pure parts only (no root needed for most)
+	@tests/run --build $(B) unit
+
+check-bpf: bpf-tests ## the data plane, packet by packet (root)
+	@tests/run --build $(B) bpf
+
+check-cli: all ## the command line and the documentation
+	@tests/run --build $(B) cli
+
+check-net: all ## real traffic in network namespaces (root); T=name of a test file
+	@tests/run --build $(B) net $(T)
+
+check-style: ## formatting, clang-tidy, clang's warnings
+	@tests/run --build $(B) style
+
+.PHONY: test-deps check unit-tests bpf-tests check-unit check-bpf check-cli check-net check-style

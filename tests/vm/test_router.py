@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+A router from start to stop on the kernel that runs here: hooks where this kernel has them, traffic steered, a
+failover, nothing left behind. tests/vm/run runs it in a virtual machine for each kernel; it passes on the
+host's kernel, too. What the product does in detail is for tests/net and tests/bpf.
+"""
+
+import os
+import pathlib
+import platform
+import re
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
+import lab as labs  # noqa: E402  pylint: disable=wrong-import-position
+from lab import SERVER, Lab, wait_for, wan_address  # noqa: E402  pylint: disable=wrong-import-position
+
+# An emulated machine is slow, so nothing here is about how long a thing takes, and the lab has to wait longer too.
+PATIENCE_S = 120
+SLOWNESS = 8
+
+CONFIG = """
+lan: [lan0]
+firewall: bypass
+failback: {hold: 1s}
+wans:
+  fiber: {device: wan1}
+  lte: {device: wan2}
+probes:
+  default: {targets: ["icmp:203.0.113.1", "icmp:203.0.113.2"], timeout: 1s}
+classes:
+  default: {prefer: [fiber, lte]}
+"""
+
+HOOKS = [("lan0", "ingress", "wh_lan_in"), ("wan1", "ingress", "wh_wan_in"), ("wan1", "egress", "wh_wan_out")]
+HOOKS += [(device.replace("1", "2"), direction, program) for device, direction, program in HOOKS[1:]]
+
+
+def has_tcx():
+    return tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (6, 6)
+
+
+def filters(lab):
+    """What tc shows on the router's devices: by clsact, or as far as tc knows of it."""
+    return {
+        (device, direction): lab.run("router", "tc", "filter", "show", "dev", device, direction, check=False).stdout
+        for device, direction, _ in HOOKS
+    }
+
+
+def seen_by_servers(client):
+    return {record["wan"] for record in client.finish(PATIENCE_S) if record.get("wan")}
+
+
+@pytest.fixture(scope="module", params=["auto", "clsact"] if has_tcx() else ["auto"])
+def attach(request):
+    """Which way to attach: the kernel's best, and the old one where that is another."""
+    return request.param
+
+
+def wait_long(condition, timeout_s=10, *args, **kwargs):
+    return wait_for(condition, timeout_s * SLOWNESS, *args, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def lab(attach):
+    if os.geteuid() != 0:
+        pytest.skip("needs root, for the network namespaces")
+    with pytest.MonkeyPatch.context() as patch, Lab(f"vmtest-{os.getpid()}") as one:
+        patch.setattr(labs, "wait_for", wait_long)
+        if attach == "clsact":
+            patch.setenv("WANHELM_TC", "clsact")
+        one.before = one.snapshot()
+        one.start_daemon(CONFIG)
+        one.daemon.wait_states(fiber="up", lte="up")
+        one.servers()
+        yield one
+
+
+def test_hooks(lab, attach):
+    shown = filters(lab)
+    if attach == "clsact" or not has_tcx():
+        for device, direction, program in HOOKS:
+            assert program in shown[device, direction], (device, direction)
+            assert "direct-action" in shown[device, direction]
+    else:
+        assert not any(shown.values()), "with tcx there is to be no clsact filter"
+        pinned = {path.name for path in (lab.daemon.bpf_dir / "links").iterdir()}
+        assert len(pinned) >= len(HOOKS), pinned
+
+
+def test_ping(lab):
+    lab.run("client", "ping", "-c", 3, "-i", 0.3, "-W", 10, SERVER)
+
+
+@pytest.mark.parametrize("kind", ["udp", "http", "tcp", "dns"])
+def test_steered(lab, kind):
+    """Nothing but the product translates: an answer at all means it went by us."""
+    client = lab.client(kind, "--duration", 3, "--rate", 10, "--timeout", 10)
+    assert seen_by_servers(client) == {wan_address(1)}
+
+
+def test_failover_and_back(lab):
+    stream = lab.client("udp", "--duration", PATIENCE_S, "--rate", 20)
+    wait_for(lambda: any(r.get("echoed_ns") for r in stream.records()), PATIENCE_S, "the first echo")
+    lab.break_wan(1, "blackhole")
+    wait_for(lambda: stream.records()[-1].get("wan") == wan_address(2), PATIENCE_S, "echoes by wan2")
+    record = lab.daemon.wait_event("failover")
+    stream.stop()
+    assert record["wan"] == "fiber"
+    lab.heal(1)
+    lab.daemon.wait_states(fiber="up")
+    client = lab.client("udp", "--duration", 1, "--rate", 10, "--timeout", 10)
+    assert seen_by_servers(client) == {wan_address(1)}
+
+
+def test_stop_leaves_nothing(lab):
+    lab.daemon.cli("stop")
+    assert lab.daemon.process.wait(PATIENCE_S) == 0
+    assert not any(filters(lab).values())
+    assert not lab.daemon.bpf_dir.exists()
+    assert lab.snapshot() == lab.before
+    assert lab.run("client", "ping", "-c", 1, "-W", 1, SERVER, check=False).returncode != 0, "still steered"
