@@ -45,7 +45,10 @@ check-cli: all ## the command line and the documentation
 check-net: all ## real traffic in network namespaces (root); T=name of a test file
 	@tests/run --build $(B) net $(T)
 
+check-vm: all bpf-tests ## the data plane and a router on Debian's kernels in virtual machines (not part of check)
+	@tests/vm/run --build $(B)
+
 check-style: ## formatting, clang-tidy, clang's warnings
 	@tests/run --build $(B) style
 
-.PHONY: test-deps check unit-tests bpf-tests check-unit check-bpf check-cli check-net check-style
+.PHONY: test-deps check unit-tests bpf-tests check-unit check-bpf check-cli check-net check-vm check-style
