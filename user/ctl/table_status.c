@@ -4,20 +4,10 @@
 
 #include <arpa/inet.h>
 
+#include "kern/words.h"
 #include "lib/clock.h"
 #include "lib/timestamp.h"
 #include "model/buckets.h"
-
-static const char *state_name(unsigned state)
-{
-	static const char *const names[] = {
-#define X(name, text) text,
-		WH_WAN_STATES(X)
-#undef X
-	};
-
-	return state < WH_WAN_STATE_COUNT ? names[state] : "unknown";
-}
 
 static json_t *address(__be32 addr_be, bool known)
 {
@@ -31,16 +21,9 @@ static json_t *address(__be32 addr_be, bool known)
 
 static json_t *forced(const struct wh_tables *tables, unsigned wan)
 {
-	switch (wh_tables_hand_of(tables, wan)) {
-	case WH_HAND_DOWN:
-		return json_string("down");
-	case WH_HAND_UP:
-		return json_string("up");
-	case WH_HAND_DRAIN:
-		return json_string("drain");
-	default:
-		return json_null();
-	}
+	enum wh_hand_verb verb = wh_tables_hand_of(tables, wan);
+
+	return verb == WH_HAND_AUTO ? json_null() : json_string(wh_word_of_hand(verb));
 }
 
 /* The bytes of all classes and the probes. */
@@ -63,10 +46,10 @@ static const char *state_now(const struct wh_tables *tables, const struct wh_wan
 	enum wh_hand_verb hand = wh_tables_hand_of(tables, number);
 
 	if (wan->state4 != WH_WAN_ABSENT && hand == WH_HAND_DOWN)
-		return state_name(WH_WAN_FORCED_DOWN);
+		return wh_word_of_state(WH_WAN_FORCED_DOWN);
 	if (wan->state4 != WH_WAN_ABSENT && hand == WH_HAND_UP)
-		return state_name(WH_WAN_FORCED_UP);
-	return state_name(wan->state4);
+		return wh_word_of_state(WH_WAN_FORCED_UP);
+	return wh_word_of_state(wan->state4);
 }
 
 static json_t *wan_status(const struct wh_tables *tables, const struct wh_wan *wan, unsigned number, uint64_t flows)
@@ -80,7 +63,7 @@ static json_t *wan_status(const struct wh_tables *tables, const struct wh_wan *w
 	sum_bytes(tables, number, &tx, &rx);
 	v4 = json_pack("{s:s,s:o,s:o}", "state", state, "address", address(wan->addr4_be, wan->addr4_be != 0),
 		       "gateway", address(wan->gateway4_be, wan->flags & WH_WAN_GATEWAY4));
-	v6 = json_pack("{s:s,s:n,s:n}", "state", state_name(wan->state6), "address", "gateway");
+	v6 = json_pack("{s:s,s:n,s:n}", "state", wh_word_of_state(wan->state6), "address", "gateway");
 	return json_pack("{s:s,s:s,s:i,s:s,s:o,s:s,s:o,s:o,s:o,s:n,s:n,s:n,s:n,s:n,s:I,s:I,s:I}", "name", wan->name,
 			 "device", wan->device, "index", (int)number, "state", state, "since",
 			 wan->since_s ? json_string(since) : json_null(), "reason", "as the last controller left it",

@@ -10,9 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wanhelm/reason.h>
-#include <wanhelm/wan.h>
 
+#include "kern/words.h"
 #include "lib/timestamp.h"
 #include "lib/clock.h"
 
@@ -145,11 +144,6 @@ static void put_wan_info(FILE *out, const json_t *wans)
 /* One series for each WAN and state, of which exactly one a WAN is 1. */
 static void put_wan_states(FILE *out, const json_t *wans)
 {
-	static const char *const states[] = {
-#define X(name, text) text,
-		WH_WAN_STATES(X)
-#undef X
-	};
 	static const struct family family = {"wan_state", "gauge", NULL, "The WAN's state: 1 for the one it is in.",
 					     NULL,	  0};
 	const json_t *wan;
@@ -159,10 +153,10 @@ static void put_wan_states(FILE *out, const json_t *wans)
 	json_array_foreach(wans, i, wan) {
 		const char *now = text_of(wan, "state");
 
-		for (unsigned s = 0; s < COUNT(states); s++) {
+		for (unsigned s = 0; s < WH_WAN_STATE_COUNT; s++) {
 			put_label(out, "wanhelm_wan_state{", "wan", text_of(wan, "name"));
-			put_label(out, ",", "state", states[s]);
-			fprintf(out, "} %d\n", now && strcmp(now, states[s]) == 0);
+			put_label(out, ",", "state", wh_word_of_state(s));
+			fprintf(out, "} %d\n", now && strcmp(now, wh_word_of_state(s)) == 0);
 		}
 	}
 }
@@ -241,11 +235,6 @@ static void put_classes(FILE *out, const json_t *classes)
 /* The reasons are of two kinds, told apart by their names: left to the kernel, and dropped. */
 static void put_reasons(FILE *out, const json_t *reasons, bool to_kernel)
 {
-	static const char *const names[] = {
-#define X(name, id, text) id,
-		WH_REASONS(X)
-#undef X
-	};
 	static const struct family families[] = {
 		{"drops", "counter", NULL, "Packets dropped, by reason.", NULL, 0},
 		{"kernel_packets", "counter", NULL, "Packets left to the kernel, by reason.", NULL, 0},
@@ -254,11 +243,12 @@ static void put_reasons(FILE *out, const json_t *reasons, bool to_kernel)
 
 	put_head(out, family);
 	for (unsigned i = WH_REASON_NONE + 1; i < WH_REASON_COUNT; i++) {
-		if ((strncmp(names[i], "kernel-", 7) == 0) != to_kernel)
+		if ((i >= WH_REASON_FIRST_KERNEL) != to_kernel)
 			continue;
 		put_name(out, family);
-		put_label(out, "{", "reason", names[i]);
-		fprintf(out, "} %lld\n", (long long)json_integer_value(json_object_get(reasons, names[i])));
+		put_label(out, "{", "reason", wh_word_of_reason((enum wh_reason)i));
+		fprintf(out, "} %lld\n",
+			(long long)json_integer_value(json_object_get(reasons, wh_word_of_reason((enum wh_reason)i))));
 	}
 }
 

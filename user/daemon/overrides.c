@@ -11,18 +11,12 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "kern/words.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/text.h"
 
 #define OVERRIDES_FILE "overrides.json"
-
-static const char *const verbs[] = {
-	[WH_HAND_AUTO] = "auto",
-	[WH_HAND_DOWN] = "down",
-	[WH_HAND_UP] = "up",
-	[WH_HAND_DRAIN] = "drain",
-};
 
 static const char *name_of(const struct wh_daemon *d, unsigned wan)
 {
@@ -44,7 +38,7 @@ static json_t *to_json(const struct wh_daemon *d)
 		if (d->conf_of[wan] < 0 || verb == WH_HAND_AUTO)
 			continue;
 		json_object_set_new(all, name_of(d, wan),
-				    json_pack("{s:s, s:I, s:s}", "verb", verbs[verb], "until_s",
+				    json_pack("{s:s, s:I, s:s}", "verb", wh_word_of_hand(verb), "until_s",
 					      (json_int_t)d->overrides[wan].until_s, "reason",
 					      d->overrides[wan].reason));
 	}
@@ -70,7 +64,7 @@ static void tell(struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb, cons
 	struct wh_record record = WH_RECORD_EMPTY;
 	char evidence[WH_REASON_LEN + 32];
 
-	snprintf(evidence, sizeof(evidence), "%s%s%s", verbs[verb], reason[0] ? ": " : "", reason);
+	snprintf(evidence, sizeof(evidence), "%s%s%s", wh_word_of_hand(verb), reason[0] ? ": " : "", reason);
 	record.event = "override";
 	record.wan = name_of(d, wan);
 	record.cause = "hand";
@@ -106,23 +100,15 @@ void wh_overrides_watch(struct wh_daemon *d)
 	}
 }
 
-static enum wh_hand_verb verb_of(const char *text)
-{
-	for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (text && !strcmp(verbs[i], text))
-			return (enum wh_hand_verb)i;
-	}
-	return WH_HAND_AUTO;
-}
-
 /* One WAN: the word in the map wins; after a reboot there is none yet, and the file says what it was. */
 static void load_one(struct wh_daemon *d, unsigned wan, const json_t *kept)
 {
 	enum wh_hand_verb verb = wh_tables_hand_of(&d->tables, wan);
 	const char *reason = json_string_value(json_object_get(kept, "reason"));
-	enum wh_hand_verb saved = verb_of(json_string_value(json_object_get(kept, "verb")));
+	enum wh_hand_verb saved = WH_HAND_AUTO;
 	uint64_t until_s = (uint64_t)json_integer_value(json_object_get(kept, "until_s"));
 
+	wh_hand_of_word(json_string_value(json_object_get(kept, "verb")), &saved);
 	if (!d->adopted && !d->turn_timer && saved != WH_HAND_AUTO && (!until_s || until_s > (uint64_t)time(NULL)))
 		verb = saved;
 	if (verb != WH_HAND_AUTO && verb == saved) {

@@ -10,6 +10,7 @@
 
 #include "ctl/table_status.h"
 #include "daemon/daemon.h"
+#include "kern/words.h"
 #include "lib/clock.h"
 
 static json_t *real_or_null(double value)
@@ -132,16 +133,11 @@ json_t *wh_status_wan(struct wh_daemon *d, unsigned wan)
 
 json_t *wh_status_reasons(const struct wh_daemon *d)
 {
-	static const char *const names[] = {
-#define X(name, id, text) id,
-		WH_REASONS(X)
-#undef X
-	};
 	uint64_t counts[WH_REASON_COUNT] = {0};
 	json_t *all = json_object();
 
 	wh_tables_reasons(&d->tables, counts);
 	for (unsigned i = 1; i < WH_REASON_COUNT; i++)
-		json_object_set_new(all, names[i], json_integer((json_int_t)counts[i]));
+		json_object_set_new(all, wh_word_of_reason((enum wh_reason)i), json_integer((json_int_t)counts[i]));
 	return all;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "kern/words.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -149,11 +150,6 @@ void wh_turn_on_results(evutil_socket_t fd, short what, void *arg)
 /* Every change of a WAN's state passes here, once. */
 void wh_turn_on_change(void *arg, const struct wh_change *change)
 {
-	static const char *const names[] = {
-#define X(name, text) text,
-		WH_WAN_STATES(X)
-#undef X
-	};
 	struct wh_record record = WH_RECORD_EMPTY;
 	struct wh_daemon *d = arg;
 	char evidence[256];
@@ -164,8 +160,8 @@ void wh_turn_on_change(void *arg, const struct wh_change *change)
 	d->wans[change->wan].state4 = (uint8_t)change->to;
 	d->wans[change->wan].since_s = (uint64_t)time(NULL);
 	wh_world_write_wan(d, change->wan);
-	snprintf(evidence, sizeof(evidence), "%s → %s: %s", names[change->from], names[change->to],
-		 change->evidence ? change->evidence : "");
+	snprintf(evidence, sizeof(evidence), "%s → %s: %s", wh_word_of_state(change->from),
+		 wh_word_of_state(change->to), change->evidence ? change->evidence : "");
 	record.event = "state";
 	record.wan = d->wans[change->wan].name;
 	record.cause = change->cause;

@@ -9,6 +9,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/metrics.h"
+#include "kern/words.h"
 #include "lib/text.h"
 #include "lib/timestamp.h"
 
@@ -53,18 +54,6 @@ static json_t *on_wan_show(void *arg, const json_t *request)
 }
 
 /* --- the hand --------------------------------------------------------------------------------------------- */
-
-static int parse_hand(const char *word)
-{
-	static const char *const words[] = {
-		[WH_HAND_AUTO] = "auto", [WH_HAND_DOWN] = "down", [WH_HAND_UP] = "up", [WH_HAND_DRAIN] = "drain"};
-
-	for (int i = 0; word && i < 4; i++) {
-		if (!strcmp(word, words[i]))
-			return i;
-	}
-	return -1;
-}
 
 /* What a careful person would want to be asked before; NULL: nothing. */
 static json_t *ask_first(const struct wh_daemon *d, const json_t *request, unsigned wan, enum wh_hand_verb verb)
@@ -112,24 +101,25 @@ static json_t *on_hand(void *arg, const json_t *request)
 	const char *reason = json_string_value(json_object_get(request, "reason"));
 	const char *word = json_string_value(json_object_get(request, "hand"));
 	json_int_t for_s = json_integer_value(json_object_get(request, "for_s"));
-	int verb = parse_hand(word), wan;
+	enum wh_hand_verb verb;
 	struct wh_daemon *d = arg;
 	json_t *error = NULL;
 	char text[128];
+	int wan;
 
 	wan = named_wan(d, request, &error);
 	if (wan < 0)
 		return error;
-	if (verb < 0)
+	if (wh_hand_of_word(word, &verb))
 		return wh_control_error(USAGE, "wan: \"%s\" is none of down, up, drain, auto", word ? word : "");
 	if (for_s < 0)
 		return wh_control_error(USAGE, "wan: --for must be positive");
 	if (json_is_true(json_object_get(request, "dry_run")))
-		return foretell(d, (unsigned)wan, (enum wh_hand_verb)verb);
-	error = ask_first(d, request, (unsigned)wan, (enum wh_hand_verb)verb);
+		return foretell(d, (unsigned)wan, verb);
+	error = ask_first(d, request, (unsigned)wan, verb);
 	if (error)
 		return error;
-	wh_overrides_set(d, (unsigned)wan, (enum wh_hand_verb)verb, (uint64_t)for_s, reason ? reason : "");
+	wh_overrides_set(d, (unsigned)wan, verb, (uint64_t)for_s, reason ? reason : "");
 	if (verb == WH_HAND_AUTO)
 		snprintf(text, sizeof(text), "%s follows its probes again", d->wans[wan].name);
 	else
