@@ -18,7 +18,7 @@ endif
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@printf '  %-8s %s\n' $(1) $(2))
 
-LIBS     := libbpf libelf zlib libmnl yaml-0.1 libevent_core jansson
+LIBS     := libbpf libelf zlib libmnl yaml-0.1 libevent_core jansson libnftables
 CPPFLAGS += -Iinclude -Iuser -I$(B) -D_GNU_SOURCE -DWH_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -Wall -Wextra -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -26,7 +26,7 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Iinclu
 LDLIBS    = $(shell pkg-config --libs $(LIBS)) -lm
 
 # What stands in which folder is what it is linked into; a new file is found by itself.
-BPF     := steer_tc sweep
+BPF     := steer4 steer6 sweep4 sweep6
 DAEMON  := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/kern/*.c user/prober/*.c user/ctl/*.c user/daemon/*.c)
 COMMAND := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/kern/*.c user/ctl/*.c user/cli/*.c)
 UNIT    := $(wildcard tests/unit/test_*.c)
@@ -43,10 +43,18 @@ $(B)/.deps: scripts/deps
 	@touch $@
 
 # --- BPF ------------------------------------------------------------------------------------------------------
-$(B)/%.bpf.o: bpf/%.bpf.c $(B)/.deps
-	@mkdir -p $(@D)
-	$(call say,CLANG,$@)
-	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+# Each source is compiled once a family: steer_tc.bpf.c to steer4.bpf.o and steer6.bpf.o.
+define compile_bpf
+@mkdir -p $(@D)
+$(call say,CLANG,$@)
+$(Q)$(CLANG) $(BPFFLAGS) -DWH_FAMILY=$* -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+endef
+
+$(B)/steer%.bpf.o: bpf/steer_tc.bpf.c $(B)/.deps
+	$(compile_bpf)
+
+$(B)/sweep%.bpf.o: bpf/sweep.bpf.c $(B)/.deps
+	$(compile_bpf)
 
 $(B)/%.skel.h: $(B)/%.bpf.o
 	$(call say,SKEL,$@)

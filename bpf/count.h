@@ -32,6 +32,13 @@ static __always_inline struct wh_counters *counters_of(__u32 class, __u32 wan)
 	return bpf_map_lookup_elem(&wh_counters, &row);
 }
 
+static __always_inline struct wh_signal *signal_of(__u32 wan)
+{
+	__u32 row = (WH_FAMILY == 4 ? WH_V4 : WH_V6) * WH_MAX_WANS + wan;
+
+	return bpf_map_lookup_elem(&wh_signals, &row);
+}
+
 /* Store only when the stamp is old, so that the line is not torn between CPUs. */
 static __always_inline void stamp(__u64 *at, __u64 now_ns)
 {
@@ -42,7 +49,7 @@ static __always_inline void stamp(__u64 *at, __u64 now_ns)
 static __always_inline void count_sent(__u32 class, __u32 wan, __u32 l3_len, __u64 now_ns)
 {
 	struct wh_counters *c = counters_of(class, wan);
-	struct wh_signal *s = bpf_map_lookup_elem(&wh_signals, &wan);
+	struct wh_signal *s = signal_of(wan);
 
 	if (c) {
 		c->tx_packets += 1;
@@ -58,7 +65,7 @@ static __always_inline void count_sent(__u32 class, __u32 wan, __u32 l3_len, __u
 static __always_inline void count_heard(__u32 class, __u32 wan, __u32 l3_len, __u64 now_ns)
 {
 	struct wh_counters *c = counters_of(class, wan);
-	struct wh_signal *s = bpf_map_lookup_elem(&wh_signals, &wan);
+	struct wh_signal *s = signal_of(wan);
 
 	if (c) {
 		c->rx_packets += 1;

@@ -6,97 +6,236 @@
 #define WH_BPF_FORWARD_H
 
 #include "flow.h"
+#include "mss.h"
+#include "rewrite.h"
+#include "slow.h"
+
+/* Sessions from outside stay with the WAN that they came by; the kernel's own way out does not matter to them. */
+#define FLOW_BY_KERNEL (WH_FLOW_KERNEL | WH_FLOW_INBOUND)
+
+/* --- out ------------------------------------------------------------------------------------------------ */
 
 /* The client's MAC changed (another box took its address): its answers go to the new one. */
-static __always_inline void learn_client_mac4(struct __sk_buff *skb, const struct packet4 *p, const struct route4 *r)
+static __always_inline void learn_client_mac(const struct packet *p, const struct route *r)
 {
-	struct wh_flow4_key key = flow_key4(p);
-	struct wh_reply4_key reply_key = reply_key4(&key, r->flow->external_be, r->pin);
-	struct wh_reply4 *reply = bpf_map_lookup_elem(&wh_replies4, &reply_key);
+	reply_t *reply = reply_find(p, r->flow);
 
 	if (reply) {
-		copy_source_mac(skb, reply->client_mac);
+		__builtin_memcpy(reply->client_mac, p->src_mac, ETH_ALEN);
 		r->flow->mac_tag = p->mac_tag;
 	}
 }
 
-static __always_inline void flow_refresh4(struct __sk_buff *skb, const struct packet4 *p, const struct route4 *r)
+/* The kernel has another default WAN now: answers to what it forwards come in where it sends. */
+static __always_inline void learn_via(const struct packet *p, const struct route *r)
 {
-	struct wh_flow4 *flow = r->flow;
+	reply_t *reply = reply_find(p, r->flow);
+
+	r->flow->lan = r->via;
+	if (reply)
+		reply->lan = r->via;
+}
+
+static __always_inline void flow_refresh(const struct packet *p, const struct route *r)
+{
+	flow_t *flow = r->flow;
 
 	flow->seen_ns = r->now_ns;
 	flow->tx_packets += 1;
 	flow->tx_bytes += p->l3_len;
-	if (p->proto == IPPROTO_TCP) {
+	if (p->proto == IPPROTO_TCP && p->kind == PACKET_WHOLE) {
 		__u8 seen = tcp_seen(p);
 
 		if (is_tcp_opening(p))
 			flow->tcp = seen; /* a new session under an old tuple */
-		else if ((flow->tcp | seen) != flow->tcp)
-			flow->tcp |= seen;
+		else if (((flow->tcp & ~WH_TCP_RST) | seen) != flow->tcp)
+			flow->tcp = (flow->tcp & ~WH_TCP_RST) | seen; /* who speaks on was not reset */
 		flow->ack_be = p->tcp_ack_be;
 	}
-	if (flow->mac_tag != p->mac_tag)
-		learn_client_mac4(skb, p, r);
+	if (at_egress(r->via)) {
+		if ((flow->flags & FLOW_BY_KERNEL) == WH_FLOW_KERNEL && flow->lan != r->via)
+			learn_via(p, r);
+	} else if (flow->mac_tag != p->mac_tag) {
+		learn_client_mac(p, r);
+	}
 }
 
-/* From the LAN (or the prober) out by the flow's WAN. */
-static __always_inline int forward_out4(struct __sk_buff *skb, const struct packet4 *p, const struct route4 *r)
+/* Translated: leaves by its WAN, or turns around there to a client of ours (RFC 4787 REQ-9). A verdict or -reason. */
+static __always_inline int send_out(struct __sk_buff *skb, const struct packet *p, const struct route *r)
 {
-	struct rewrite4 out = {.from_be = p->src_be,
-			       .to_be = r->flow->external_be,
-			       .port_from_be = p->sport_be,
-			       .port_to_be = r->pin.external_port,
-			       .source = 1};
 	const struct wh_wan *wan = r->wan;
+	const wan_ip_t *ip = wan_ip(wan);
+
+	if (is_external(wan, &p->dst_be)) {
+		if (ctx_set_ethernet(skb, wan->l2_len, wan->mac, wan->mac))
+			return -WH_REASON_MALFORMED;
+		ctx_clear_mark(skb);
+		return bpf_redirect(wan->ifindex, BPF_F_INGRESS);
+	}
+	if (r->via == r->pin.wan) {
+		ctx_clear_mark(skb);
+		return VERDICT_NEXT;
+	}
+	if (!wan->l2_len)
+		return ctx_send(skb, wan->ifindex);
+	if (ip->flags & WH_WAN_GATEWAY_MAC) {
+		if (ctx_set_ethernet(skb, wan->l2_len, ip->gateway_mac, wan->mac))
+			return -WH_REASON_MALFORMED;
+		return ctx_send(skb, wan->ifindex);
+	}
+	if (at_egress(r->via))
+		return -WH_REASON_NO_NEIGHBOUR;
+	return ctx_send_next_hop(skb, wan->ifindex, ip->flags & WH_WAN_GATEWAY ? &ip->gateway_be : &p->dst_be);
+}
+
+/*
+ * The kernel, told that a fragment was dropped, would not send the others: it goes where nobody listens, on the other
+ * side of the prober's veth.
+ */
+static __always_inline int swallow(struct __sk_buff *skb)
+{
+	__u32 number = WH_LAN_PROBER;
+	struct wh_lan *prober = bpf_map_lookup_elem(&wh_lans, &number);
+
+	return prober && prober->ifindex ? ctx_send(skb, prober->ifindex) : VERDICT_DROP;
+}
+
+/* Larger than the WAN carries, and may be cut: translated as it is, and cut by the controller. */
+static __always_inline int send_out_cut(struct __sk_buff *skb, const struct packet *p, const struct route *r,
+					__u8 flow_flags)
+{
+	const struct wh_wan *wan = r->wan;
+	const wan_ip_t *ip = wan_ip(wan);
 	int reason;
+
+	if (wan->l2_len && !(ip->flags & WH_WAN_GATEWAY_MAC))
+		return -WH_REASON_NO_NEIGHBOUR;
+	/* Fragments of two clients' packets with one identifier would be mixed up (RFC 6864 §5.3). */
+	if (flow_flags & WH_FLOW_NAT)
+		rewrite_id(skb, p->fragment_id_be, is_fragment(p) ? p->leaving_id_be : bpf_get_prandom_u32());
+	if (ctx_set_ethernet(skb, wan->l2_len, ip->gateway_mac, wan->mac))
+		return -WH_REASON_MALFORMED;
+	reason = slow_fragment(skb, wan->ifindex, wan->l2_len, wan->mtu);
+	return reason == VERDICT_DROP && is_fragment(p) && at_egress(r->via) ? swallow(skb) : reason;
+}
+
+static __always_inline addr_t external_read(const flow_t *flow)
+{
+	addr_t external;
+
+#pragma unroll
+	for (unsigned i = 0; i < ADDR_WORDS; i++)
+		((__be32 *)&external)[i] = ((const volatile __be32 *)&flow->external_be)[i];
+	return external;
+}
+
+/* From the LAN, the prober or (at egress) the kernel out by the flow's WAN. */
+APART int forward_out(struct __sk_buff *skb, struct packet *p, struct route *r)
+{
+	/* Read once: a move on another CPU may be writing it, and what was checked is what leaves. */
+	struct rewrite out = {.from_be = p->src_be,
+			      .to_be = external_read(r->flow),
+			      .port_from_be = p->sport_be,
+			      .port_to_be = r->pin.external_port,
+			      .source = 1,
+			      .hop = !at_egress(r->via)};
+	const struct wh_wan *wan = r->wan;
+	int reason, fits;
 
 	/* An address that the WAN no longer has is never used there, whatever happens to the flow. */
-	if (!wan->ifindex || address_changed4(r->flow, wan))
+	if (!wan->ifindex || !source_stands(wan, &p->src_be, r->flow->flags, &out.to_be))
 		return -WH_REASON_NO_WAN;
-	if (!ctx_fits(skb, p->l3_len, p->l4_offset - ETH_HLEN + p->l4_header_len, wan->mtu))
+	fits = ctx_fits(skb, p->l3_len, headers_len(p), wan->mtu);
+	p->mtu = wan->mtu;
+	if (!fits && (p->dont_fragment || CTX_LOAD(skb, gso_size)))
 		return -WH_REASON_TOO_BIG;
-	flow_refresh4(skb, p, r);
+	if (is_external(wan, &p->dst_be))
+		out.hop = 0; /* counted down on its way back in */
+	flow_refresh(p, r);
 	count_sent(r->flow->class, r->pin.wan, p->l3_len, r->now_ns);
-	reason = rewrite4(skb, p, &out);
+	mss_clamp(skb, p, wan->mtu);
+	reason = rewrite(skb, p, &out);
 	if (reason)
 		return reason;
-	return ctx_send_next_hop4(skb, wan->ifindex, wan->flags & WH_WAN_GATEWAY4 ? wan->gateway4_be : p->dst_be);
+	return fits ? send_out(skb, p, r) : send_out_cut(skb, p, r, r->flow->flags);
 }
 
-/* From a WAN back to the client (or the prober). */
-static __always_inline int forward_in4(struct __sk_buff *skb, const struct packet4 *p, __u32 wan,
-				       struct wh_reply4 *reply)
-{
-	struct rewrite4 in = {.from_be = p->dst_be,
-			      .to_be = reply->client_be,
-			      .port_from_be = p->proto == IPPROTO_ICMP ? p->sport_be : p->dport_be,
-			      .port_to_be = reply->client_port_be};
-	__u32 number = reply->lan;
-	struct wh_lan *lan = bpf_map_lookup_elem(&wh_lans, &number);
-	struct ethhdr *eth;
-	int reason;
+/* --- in ------------------------------------------------------------------------------------------------- */
 
-	if (!lan || !lan->ifindex)
-		return -WH_REASON_NO_WAN;
-	if (p->ttl <= 1)
-		return -WH_REASON_TTL;
+static __always_inline void reply_refresh(const struct packet *p, __u32 wan, reply_t *reply)
+{
 	reply->rx_packets += 1;
 	reply->rx_bytes += p->l3_len;
 	if (p->tcp_flags & SEGMENT_SYN)
 		reply->tcp = tcp_seen(p); /* perhaps a new session under an old tuple */
-	else if (p->tcp_flags & (SEGMENT_FIN | SEGMENT_RST))
-		reply->tcp |= tcp_seen(p);
+	else if ((p->tcp_flags & (SEGMENT_FIN | SEGMENT_RST)) || (reply->tcp & WH_TCP_RST))
+		reply->tcp = (reply->tcp & ~WH_TCP_RST) | tcp_seen(p); /* who speaks on was not reset (RFC 7857 §2.2) */
 	count_heard(reply->class, wan, p->l3_len, bpf_ktime_get_ns());
-	reason = rewrite4(skb, p, &in);
-	if (reason)
-		return reason;
-	eth = ctx_data(skb);
-	if ((void *)(eth + 1) > ctx_end(skb))
+}
+
+/* Un-translated: for the kernel, which brought the flow; it sees it come in where it sent. */
+static __always_inline int send_up(struct __sk_buff *skb, __u32 wan, const reply_t *reply)
+{
+	struct wh_wan *via = wan_row(reply->lan);
+
+	if (!via || !via->ifindex)
+		return -WH_REASON_NO_WAN;
+	if (reply->lan == wan || via->ifindex == ctx_ifindex(skb))
+		return VERDICT_NEXT;
+	if (ctx_set_ethernet(skb, via->l2_len, via->mac, wan_ip(via)->gateway_mac))
 		return -WH_REASON_MALFORMED;
-	__builtin_memcpy(eth->h_dest, reply->client_mac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, lan->mac, ETH_ALEN);
+	return ctx_receive(skb, via->ifindex, WH_MARK_DONE);
+}
+
+static __always_inline struct rewrite reply_rewrite(const struct packet *p, const reply_t *reply)
+{
+	struct rewrite in = {.from_be = p->dst_be,
+			     .to_be = reply->client_be,
+			     .port_from_be = p->proto == PROTO_ICMP_OF_FAMILY ? p->sport_be : p->dport_be,
+			     .port_to_be = reply->client_port_be,
+			     .hop = !(reply->flags & WH_FLOW_KERNEL)};
+
+	return in;
+}
+
+/* From a WAN back to the client (or the prober). */
+static __always_inline int send_in(struct __sk_buff *skb, const reply_t *reply, const struct wh_lan *lan, int fits)
+{
+	if (ctx_set_ethernet(skb, lan->l2_len, reply->client_mac, lan->mac))
+		return -WH_REASON_MALFORMED;
+	if (!fits)
+		return slow_fragment(skb, lan->ifindex, lan->l2_len, lan->mtu);
 	return ctx_send(skb, lan->ifindex);
+}
+
+APART int forward_in(struct __sk_buff *skb, struct packet *p, __u32 wan, reply_t *reply)
+{
+	struct rewrite in = reply_rewrite(p, reply);
+	__u32 number = reply->lan;
+	struct wh_wan *row = wan_row(wan);
+	struct wh_lan *lan;
+	int reason, fits;
+
+	if (reply->flags & WH_FLOW_KERNEL) {
+		reply_refresh(p, wan, reply);
+		if (row)
+			mss_clamp(skb, p, row->mtu);
+		reason = rewrite(skb, p, &in);
+		return reason ? reason : send_up(skb, wan, reply);
+	}
+	lan = bpf_map_lookup_elem(&wh_lans, &number);
+	if (!lan || !lan->ifindex || !row)
+		return -WH_REASON_NO_WAN;
+	if (p->ttl <= 1)
+		return -WH_REASON_TTL;
+	fits = !lan->mtu || ctx_fits(skb, p->l3_len, headers_len(p), lan->mtu);
+	p->mtu = lan->mtu;
+	if (!fits && (p->dont_fragment || CTX_LOAD(skb, gso_size)))
+		return -WH_REASON_TOO_BIG;
+	reply_refresh(p, wan, reply);
+	mss_clamp(skb, p, row->mtu);
+	reason = rewrite(skb, p, &in);
+	return reason ? reason : send_in(skb, reply, lan, fits);
 }
 
 #endif

@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * maps.h: every map, with its pin name.  Sizes that the configuration decides stand as 1 here and are set
- * before loading (user/kern/load.c).  Nothing that must not vanish is in an LRU.
+ * before loading (user/kern/load.c).  Nothing that must not vanish is in an LRU.  Those of one family have its digit in
+ * their names in the kernel (family.h).
  */
 #ifndef WH_BPF_MAPS_H
 #define WH_BPF_MAPS_H
 
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
+#include "family.h"
 
-#include <wanhelm/abi.h>
 #include <wanhelm/count.h>
-#include <wanhelm/flow.h>
 #include <wanhelm/policy.h>
 #include <wanhelm/reason.h>
+#include <wanhelm/slow.h>
 #include <wanhelm/steer.h>
-#include <wanhelm/sweep.h>
-#include <wanhelm/wan.h>
 
 /* --- what the controller writes ------------------------------------------------------------------------ */
 
@@ -53,7 +50,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1 << 20);
-	__type(key, struct wh_route4_key);
+	__type(key, struct wh_route_key);
 	__type(value, struct wh_route);
 } wh_routes SEC(".maps");
 
@@ -94,35 +91,73 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
-	__type(key, struct wh_flow4_key);
-	__type(value, struct wh_flow4);
-} wh_flows4 SEC(".maps");
+	__type(key, flow_key_t);
+	__type(value, flow_t);
+} wh_flows SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
-	__type(key, struct wh_reply4_key);
-	__type(value, struct wh_reply4);
-} wh_replies4 SEC(".maps");
+	__type(key, reply_key_t);
+	__type(value, reply_t);
+} wh_replies SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
-	__type(key, struct wh_bind4_key);
-	__type(value, struct wh_bind4);
-} wh_binds4 SEC(".maps");
+	__type(key, bind_key_t);
+	__type(value, struct wh_bind);
+} wh_binds SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
-	__type(key, struct wh_port4_key);
-	__type(value, struct wh_port4);
-} wh_ports4 SEC(".maps");
+	__type(key, struct wh_port_key);
+	__type(value, port_t);
+} wh_ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct wh_client_key);
+	__type(value, struct wh_client);
+} wh_clients SEC(".maps");
+
+/* --- what may be forgotten: the oldest goes first ------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, flow_key_t);
+	__type(value, pending_t);
+} wh_pending SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 15);
+	__type(key, inbound_key_t);
+	__type(value, inbound_t);
+} wh_inbound SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 13);
+	__type(key, fragment_key_t);
+	__type(value, struct wh_fragment);
+} wh_fragments SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, WH_SLOW_RING);
+} wh_slow SEC(".maps");
+
+/* --- counters and signals ------------------------------------------------------------------------------- */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, WH_MAX_WANS);
+	__uint(max_entries, WH_SIGNAL_ROWS);
 	__type(key, __u32);
 	__type(value, struct wh_signal);
 } wh_signals SEC(".maps");
@@ -146,7 +181,7 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct wh_sweep);
+	__type(value, sweep_t);
 } wh_sweep SEC(".maps");
 
 #endif

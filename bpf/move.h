@@ -8,98 +8,128 @@
 
 #include "flow.h"
 
+/* Flags that belong to the flow, not to its WAN. */
+#define FLOW_OWN_FLAGS (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN)
+
 /* --- moving --------------------------------------------------------------------------------------------- */
 
 /*
  * The flow's binding for WAN `to`, counted in: a flow that was translated is counted already.  *bind is NULL
- * where `to` does not translate.
+ * where its port is not translated there.
  */
-static __always_inline int move_bind4(const struct packet4 *p, const struct wh_flow4 *flow, __u32 to,
-				      const struct wh_wan *wan, struct wh_bind4 **bind)
+static __always_inline int move_bind(const struct packet *p, const flow_t *flow, __u32 to, const struct lease *lease,
+				     struct wh_bind **bind)
 {
-	struct wh_bind4_key key = bind_key4(p);
+	bind_key_t key = bind_key(p);
 	int reason = -WH_REASON_RACE;
 
 	*bind = NULL;
-	if (!needs_nat(wan, flow->flags))
+	if (!needs_bind(p, lease))
 		return 0;
-	*bind = flow->flags & WH_FLOW_NAT ? bpf_map_lookup_elem(&wh_binds4, &key) : bind_get4(p, to, &reason);
+	*bind = flow->flags & WH_FLOW_NAT ? bpf_map_lookup_elem(&wh_binds, &key) : bind_get(p, to, &reason);
 	return *bind ? 0 : reason;
 }
 
 /* After the move: the endpoint's home is where its flow went; who is no longer translated is counted out. */
-static __always_inline void settle_bind4(const struct packet4 *p, struct wh_bind4 *bind, __u8 was_nat, __u32 to)
+static __always_inline void settle_bind(const struct packet *p, struct wh_bind *bind, __u8 was_nat, __u32 to)
 {
-	struct wh_bind4_key key = bind_key4(p);
+	bind_key_t key = bind_key(p);
 
 	if (bind) {
 		bind->home = to;
 	} else if (was_nat) {
-		bind = bpf_map_lookup_elem(&wh_binds4, &key);
+		bind = bpf_map_lookup_elem(&wh_binds, &key);
 		if (bind)
 			bind_release(bind);
 	}
 }
 
-/* Enter the flow for its answers on WAN `to` and change its pin; -reason with nothing changed. */
-static __always_inline int move_pin4(struct __sk_buff *skb, const struct packet4 *p, struct route4 *r, __u32 to,
-				     const struct wh_wan *wan, struct wh_bind4 *bind, struct lease4 *lease)
+/* At egress the frame no longer knows who sent it: the old reply's entry does. */
+APART int move_mac(const flow_key_t *key, const flow_t *flow, __u64 old_word, reply_t *reply)
 {
-	struct wh_flow4_key key = flow_key4(p);
-	union wh_pin next = {.wan = to, .generation = r->pin.generation + 1};
-	struct wh_reply4 reply = {};
-	int reason;
+	union wh_pin old_pin = {.word = old_word};
+	reply_key_t old_key = reply_key(key, &flow->external_be, old_pin);
+	reply_t *old = bpf_map_lookup_elem(&wh_replies, &old_key);
 
-	reply_init4(skb, p, r->flow->lan, r->flow->class, r->flow->flags & WH_FLOW_PROBE, &reply);
-	reply.generation = next.generation;
-	reason = lease_take4(p, to, wan, bind, lease, &reply);
-	if (reason)
-		return reason;
-	next.external_port = lease->port_be;
-	reason = pin_replace(r->flow, r->pin, next);
-	if (reason) {
-		reply_delete4(&key, lease->external_be, next);
-		return reason;
-	}
-	r->pin = next;
+	if (old)
+		__builtin_memcpy(reply->client_mac, old->client_mac, ETH_ALEN);
 	return 0;
 }
 
-/*
- * Bring a flow to WAN `to` (perhaps its own, under a new address).  The new reply's entry stands before the
- * pin changes and the old one goes after, so an answer finds its way at any moment.  external_be follows the
- * pin by a moment: a packet on another CPU that falls between takes the address for changed, fails to enter
- * the reply a second time and is dropped as a race.
- */
-static __always_inline int flow_move4(struct __sk_buff *skb, const struct packet4 *p, struct route4 *r, __u32 to)
+/* Enter the flow for its answers on WAN `to` and change its pin; -reason with nothing changed. */
+static __always_inline int move_pin(const struct packet *p, flow_t *flow, union wh_pin old, __u32 to,
+				    const struct wh_wan *wan, struct wh_bind *bind, struct making *m)
 {
-	__be32 old_external_be = r->flow->external_be;
-	__u8 was_nat = r->flow->flags & WH_FLOW_NAT;
-	struct wh_flow4_key key = flow_key4(p);
-	struct wh_wan *wan = wan_row(to);
-	struct wh_counters *count;
-	struct lease4 lease = {};
-	union wh_pin old = r->pin;
-	struct wh_bind4 *bind;
+	struct origin from = {.lan = flow->lan, .class = flow->class, .flags = flow->flags & FLOW_OWN_FLAGS};
+	union wh_pin next = {.wan = to, .generation = old.generation + 1};
 	int reason;
 
-	if (!wan || !wan->ifindex)
-		return -WH_REASON_NO_WAN;
-	reason = move_bind4(p, r->flow, to, wan, &bind);
+	reply_init(p, &from, &m->reply);
+	move_mac(&m->key, flow, old.word, &m->reply);
+	m->reply.generation = next.generation;
+	reason = lease_take(p, to, wan, bind, &m->lease);
 	if (reason)
 		return reason;
-	reason = move_pin4(skb, p, r, to, wan, bind, &lease);
+	next.external_port = m->lease.port_be;
+	reason = pin_replace(flow, old, next);
+	if (reason)
+		reply_delete(&m->key, &m->lease.external_be, next);
+	return reason;
+}
+
+/*
+ * Bring a flow from where `old` says to WAN `to` (perhaps its own, under a new address).  The new reply's entry stands
+ * before the pin changes and the old one goes after, so an answer finds its way at any moment.  external_be follows
+ * the pin by a moment: a packet on another CPU that falls between takes the address for changed, fails to enter
+ * the reply a second time and is dropped as a race.
+ */
+static __always_inline int flow_rebind(const struct packet *p, flow_t *flow, union wh_pin old, __u32 to,
+				       const struct wh_wan *wan)
+{
+	__u8 own_flags = flow->flags & FLOW_OWN_FLAGS, was_nat = flow->flags & WH_FLOW_NAT;
+	struct making *m = making_get();
+	struct wh_bind *bind;
+	int reason;
+
+	if (!m)
+		return -WH_REASON_RACE;
+	m->key = flow_key(p);
+	reason = lease_begin(p, to, wan, own_flags, &m->lease);
+	if (!reason)
+		reason = move_bind(p, flow, to, &m->lease, &bind);
+	if (reason)
+		return reason;
+	reason = move_pin(p, flow, old, to, wan, bind, m);
 	if (reason) {
 		if (bind && !was_nat)
 			bind_release(bind);
 		return reason;
 	}
-	r->flow->external_be = lease.external_be;
-	r->flow->flags = (r->flow->flags & WH_FLOW_PROBE) | lease.flags;
-	reply_delete4(&key, old_external_be, old);
-	settle_bind4(p, bind, was_nat, to);
-	r->wan = wan;
-	count = counters_of(r->flow->class, to);
+	reply_delete(&m->key, &flow->external_be, old);
+	flow->external_be = m->lease.external_be;
+	flow->flags = own_flags | m->lease.flags;
+	settle_bind(p, bind, was_nat, to);
+	return 0;
+}
+
+/* 0: the flow is there now; or -reason. */
+COLD int flow_move(const struct packet *p, __u64 old_word, __u32 to)
+{
+	union wh_pin old = {.word = old_word};
+	struct wh_wan *wan = wan_row(to);
+	struct wh_counters *count;
+	flow_t *flow;
+	int reason;
+
+	flow = p ? flow_find(p) : NULL;
+	if (!flow)
+		return -WH_REASON_RACE;
+	if (!wan || !wan->ifindex)
+		return -WH_REASON_NO_WAN;
+	reason = flow_rebind(p, flow, old, to, wan);
+	if (reason)
+		return reason;
+	count = counters_of(flow->class, to);
 	if (count)
 		count->moved += 1;
 	return 0;
@@ -110,50 +140,83 @@ static __always_inline int flow_move4(struct __sk_buff *skb, const struct packet
 enum fate { FATE_STAY, FATE_MOVE, FATE_RESET };
 
 /* Whether the source changes when the flow goes to that WAN: then an answered TCP session cannot go with it. */
-static __always_inline int is_translated(const struct wh_flow4 *flow, const struct wh_wan *to)
+static __always_inline int is_translated(const struct packet *p, const flow_t *flow, __u32 to, const struct wh_wan *wan)
 {
-	return (flow->flags & WH_FLOW_NAT) || (to->flags & WH_WAN_MASQUERADE4);
+	addr_t external;
+
+	return (flow->flags & (WH_FLOW_NAT | WH_FLOW_PREFIX)) ||
+	       source_for(to, wan, &p->src_be, flow->flags & FLOW_OWN_FLAGS, &external) != SOURCE_KEPT;
 }
 
-static __always_inline enum fate fate_of(const struct packet4 *p, const struct wh_flow4 *flow, const struct wh_wan *to)
+static __always_inline enum fate fate_of(const struct packet *p, const flow_t *flow, __u32 to, const struct wh_wan *wan)
 {
 	struct wh_class *class;
 	__u32 number = flow->class;
 
 	if (p->proto != IPPROTO_TCP || is_tcp_opening(p) || !((flow->tcp | tcp_seen(p)) & WH_TCP_ACKED))
 		return FATE_MOVE;
-	if (is_translated(flow, to))
+	if (is_translated(p, flow, to, wan))
 		return FATE_RESET;
 	class = bpf_map_lookup_elem(&wh_classes, &number);
 	return class && class->on_failover == WH_FAILOVER_RESET ? FATE_RESET : FATE_MOVE;
 }
 
-/*
- * Where a flow that may not stay goes; *to is set for FATE_MOVE.  Without a better WAN it stays: nothing is
- * moved or reset for nothing.
- */
-static __always_inline enum fate flow_fate4(const struct packet4 *p, const struct route4 *r,
-					    const struct choice4 *choice, __u32 *to)
+/* Another client's mapping on the WAN that it is on: the packet turns around there. */
+static __always_inline int is_turned_around(const struct packet *p, const flow_t *flow)
 {
-	struct wh_bind4_key key = bind_key4(p);
-	__u8 own = 1U << (r->pin.wan & 7);
-	struct wh_bind4 *bind;
-	struct wh_wan *wan;
+	struct wh_wan *wan = wan_row(flow->pin.wan);
 
-	if (choice->keep & own) {
-		*to = r->pin.wan; /* only its address changed */
+	return wan && is_external(wan, &p->dst_be);
+}
+
+/* The one WAN by which the destination is reached (a modem's page, another client's mapping), or WH_WAN_NONE. */
+static __always_inline __u32 destination_wan(const struct packet *p, const flow_t *flow)
+{
+	struct wh_route route = route_of(&p->dst_be);
+
+	if (route.kind == WH_ROUTE_WAN)
+		return route.wan;
+	return is_turned_around(p, flow) ? flow->pin.wan : WH_WAN_NONE;
+}
+
+/* A fate, and for FATE_MOVE the WAN. */
+#define FATE(fate, wan) ((fate) | (wan) << 8)
+#define FATE_WAN(fate) ((__u32)(fate) >> 8)
+#define FATE_KIND(fate) ((fate)&0xff)
+
+/*
+ * What becomes of a flow that may not stay as it is; `keep` and `fresh` are its class's masks.  Without a better WAN
+ * it stays: nothing is moved or reset for nothing.
+ */
+COLD int flow_fate(const struct packet *p, __u32 keep, __u32 fresh)
+{
+	struct wh_bind *bind;
+	struct wh_wan *wan;
+	bind_key_t key;
+	flow_t *flow;
+	__u32 to;
+
+	flow = p ? flow_find(p) : NULL;
+	if (!flow)
+		return FATE_STAY;
+	key = bind_key(p);
+	to = destination_wan(p, flow);
+	if (to < WH_MAX_WANS) {
+		; /* by no other, alive or not */
+	} else if (keep & (1U << (flow->pin.wan & 7))) {
+		to = flow->pin.wan; /* only its address changed */
 	} else {
 		/* Where another flow of the same endpoint has gone already, this one follows. */
-		bind = bpf_map_lookup_elem(&wh_binds4, &key);
-		if (bind && bind->home < WH_MAX_WANS && (choice->keep & (1U << bind->home)))
-			*to = bind->home;
+		bind = has_ports(p->proto) ? bpf_map_lookup_elem(&wh_binds, &key) : NULL;
+		if (bind && bind->home < WH_MAX_WANS && (keep & (1U << bind->home)))
+			to = bind->home;
 		else
-			*to = select_wan(p, r->flow->class, choice->fresh);
+			to = select_wan(p, flow->class, may_carry(p, fresh, flow->flags));
 	}
-	wan = wan_row(*to);
-	if (!wan || (*to == r->pin.wan && !address_changed4(r->flow, wan)))
+	wan = wan_row(to);
+	if (!wan || (to == flow->pin.wan && source_stands(wan, &p->src_be, flow->flags, &flow->external_be)))
 		return FATE_STAY;
-	return fate_of(p, r->flow, wan);
+	return FATE(fate_of(p, flow, to, wan), to);
 }
 
 #endif

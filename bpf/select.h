@@ -5,20 +5,31 @@
 #ifndef WH_BPF_SELECT_H
 #define WH_BPF_SELECT_H
 
-#include "maps.h"
-#include "parse.h"
+#include "source.h"
+
+static __always_inline struct wh_wan *wan_row(__u32 number)
+{
+	return number < WH_MAX_WANS ? bpf_map_lookup_elem(&wh_wans, &number) : NULL;
+}
+
+/* The words that concern all classes. */
+static __always_inline struct wh_steer *steer_global(void)
+{
+	__u32 global = WH_STEER_GLOBAL;
+
+	return bpf_map_lookup_elem(&wh_steer, &global);
+}
 
 /* The verdict of the masks on one class, read once a packet: a flip falls between packets, never within one. */
-struct choice4 {
+struct choice {
 	__u8 keep;   /* alive, and may keep what is on it */
 	__u8 fresh;  /* alive, and may take new flows */
 	__u8 resort; /* may take new flows where nothing alive may, alive or not */
 };
 
-static __always_inline int choice4(__u32 class, struct choice4 *out)
+static __always_inline int choice_of(__u32 class, struct choice *out)
 {
-	__u32 global = WH_STEER_GLOBAL;
-	struct wh_steer *all = bpf_map_lookup_elem(&wh_steer, &global);
+	struct wh_steer *all = steer_global();
 	struct wh_steer *own = bpf_map_lookup_elem(&wh_steer, &class);
 	union wh_alive alive;
 	union wh_masks masks;
@@ -27,9 +38,15 @@ static __always_inline int choice4(__u32 class, struct choice4 *out)
 		return -WH_REASON_NO_WAN;
 	alive.word = *(volatile __u64 *)&all->alive.word;
 	masks.word = *(volatile __u64 *)&own->masks.word;
+#if WH_FAMILY == 4
 	out->keep = alive.alive4 & masks.keep4;
 	out->fresh = alive.alive4 & masks.fresh4;
 	out->resort = masks.fresh4;
+#else
+	out->keep = alive.alive6 & masks.keep6;
+	out->fresh = alive.alive6 & masks.fresh6;
+	out->resort = masks.fresh6;
+#endif
 	return 0;
 }
 
@@ -42,13 +59,21 @@ static __always_inline __u32 mix32(__u32 h, __u32 word)
 	return h ^ (h >> 16);
 }
 
-/* What stays together on one WAN is hashed: the class's affinity says what that is. */
-static __always_inline __u32 bucket_of(const struct packet4 *p, __u8 affinity)
+static __always_inline __u32 mix_addr(__u32 h, const addr_t *addr)
 {
-	__u32 h = mix32(0x9e3779b9U, p->src_be);
+#pragma unroll
+	for (unsigned i = 0; i < ADDR_WORDS; i++)
+		h = mix32(h, addr_words(addr)[i]);
+	return h;
+}
+
+/* What stays together on one WAN is hashed: the class's affinity says what that is. */
+static __always_inline __u32 bucket_of(const struct packet *p, __u8 affinity)
+{
+	__u32 h = mix_addr(0x9e3779b9U, &p->src_be);
 
 	if (affinity != WH_AFFINITY_SRC)
-		h = mix32(h, p->dst_be);
+		h = mix_addr(h, &p->dst_be);
 	if (affinity == WH_AFFINITY_FLOW)
 		h = mix32(mix32(h, (__u32)p->sport_be << 16 | p->dport_be), p->proto);
 	return h % WH_BUCKETS;
@@ -83,8 +108,28 @@ static __always_inline __u32 first_of(__u32 order, __u8 mask)
 	return WH_WAN_NONE;
 }
 
+/* Those of `mask` that may carry the packet's source.  Every IPv4 source is translated or welcome. */
+COLD int may_carry(const struct packet *p, __u32 mask, __u32 flow_flags)
+{
+#if WH_FAMILY == 6
+	if (!p || (flow_flags & WH_FLOW_PROBE) ||
+	    ((flow_flags & (WH_FLOW_KERNEL | WH_FLOW_INBOUND)) && route_of(&p->src_be).kind == WH_ROUTE_LOCAL))
+		return mask;
+	for (__u32 number = 0; number < WH_MAX_WANS; number++) {
+		struct wh_wan *wan = wan_row(number);
+
+		if ((mask & (1U << number)) && (!wan || source_refused(wan, &p->src_be)))
+			mask &= ~(1U << number);
+	}
+#else
+	(void)p;
+	(void)flow_flags;
+#endif
+	return mask;
+}
+
 /* The bucket's choice within `mask` for this packet, or WH_WAN_NONE. */
-static __always_inline __u32 select_wan(const struct packet4 *p, __u32 class, __u8 mask)
+static __always_inline __u32 select_wan(const struct packet *p, __u32 class, __u8 mask)
 {
 	struct wh_class *c = bpf_map_lookup_elem(&wh_classes, &class);
 

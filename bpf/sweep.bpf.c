@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * sweep.bpf.c: takes out what is over.  User space walks the tables, writes the keys of what looks idle into
- * wh_sweep and runs this; here each is looked at again, and changed by compare-and-exchange only, so that a
+ * wh_sweep4 or wh_sweep6 and runs this, which is compiled once a family; here each is looked at again, and changed by compare-and-exchange only, so that a
  * packet that comes meanwhile wins.
  *
  * A flow goes live → dying in one call and dying → dead → deleted in a later one; a packet between the two
@@ -10,11 +10,18 @@
  */
 #include "flow.h"
 
-/* What the server has sent so far, as its reply's entry has it. */
-static __always_inline __u8 server_seen4(const struct wh_flow4_key *key, const struct wh_flow4 *flow, union wh_pin pin)
+static __always_inline sweep_t *sweep_form(void)
 {
-	struct wh_reply4_key reply_key = reply_key4(key, flow->external_be, pin);
-	struct wh_reply4 *reply = bpf_map_lookup_elem(&wh_replies4, &reply_key);
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&wh_sweep, &zero);
+}
+
+/* What the server has sent so far, as its reply's entry has it. */
+static __always_inline __u8 server_seen(const flow_key_t *key, const flow_t *flow, union wh_pin pin)
+{
+	reply_key_t its_reply = reply_key(key, &flow->external_be, pin);
+	reply_t *reply = bpf_map_lookup_elem(&wh_replies, &its_reply);
 
 	return reply ? reply->tcp : 0;
 }
@@ -24,73 +31,90 @@ static __always_inline int is_over(__u8 client_seen, __u8 server_seen)
 	return ((client_seen | server_seen) & WH_TCP_RST) || (client_seen & server_seen & WH_TCP_FIN);
 }
 
-static __always_inline __u32 timer_of(const struct wh_flow4_key *key, const struct wh_flow4 *flow, union wh_pin pin)
+COLD int timer_of(const flow_key_t *key, const flow_t *flow, __u64 pin_word)
 {
+	union wh_pin pin = {.word = pin_word};
+
+	if (!key || !flow)
+		return WH_TIMER_COUNT;
+	/* What strangers opened must not fill the table: until it has shown that it lives. */
+	if ((flow->flags & (WH_FLOW_FOREIGN | WH_FLOW_INBOUND)) && flow->tx_packets < 3)
+		return WH_TIMER_ICMP;
 	if (key->proto == IPPROTO_UDP)
 		return WH_TIMER_UDP;
-	if (key->proto != IPPROTO_TCP)
+	if (key->proto == PROTO_ICMP_OF_FAMILY)
 		return WH_TIMER_ICMP;
+	if (key->proto != IPPROTO_TCP)
+		return WH_TIMER_OTHER;
 	if (pin.state == WH_FLOW_RESET)
 		return WH_TIMER_RESET;
-	if (!(flow->tcp & WH_TCP_ACKED) || is_over(flow->tcp, server_seen4(key, flow, pin)))
+	if (!(flow->tcp & WH_TCP_ACKED) || is_over(flow->tcp, server_seen(key, flow, pin)))
 		return WH_TIMER_TCP_TRANSITORY;
 	return WH_TIMER_TCP_ESTABLISHED;
 }
 
-static __always_inline void flow_delete4(const struct wh_flow4_key *key, const struct wh_flow4 *flow, union wh_pin pin)
+static __always_inline void flow_delete(const flow_key_t *key, const flow_t *flow, union wh_pin pin)
 {
-	struct wh_bind4_key bind_key = {.addr_be = key->src_be, .port_be = key->sport_be, .proto = key->proto};
-	__u8 translated = flow->flags & WH_FLOW_NAT;
-	struct wh_bind4 *bind;
+	bind_key_t bind_key = {.addr_be = key->src_be, .port_be = key->sport_be, .proto = key->proto};
+	__u8 translated = flow->flags & WH_FLOW_NAT, flags = flow->flags;
+	addr_t external = flow->external_be;
+	struct wh_bind *bind;
 
-	reply_delete4(key, flow->external_be, pin);
-	bpf_map_delete_elem(&wh_flows4, key);
-	bind = translated ? bpf_map_lookup_elem(&wh_binds4, &bind_key) : NULL;
+	if (!(flags & WH_FLOW_FOREIGN))
+		reply_delete(key, &external, pin);
+	bpf_map_delete_elem(&wh_flows, key);
+	client_leave(&key->src_be, flags);
+	bind = translated ? bpf_map_lookup_elem(&wh_binds, &bind_key) : NULL;
 	if (bind)
 		bind_release(bind);
 }
 
-static __always_inline void expire_flow4(struct wh_sweep *form, const struct wh_flow4_key *key, __u64 now_ns)
+/* Marked (`form->dying`) or taken out (`form->deleted`), if it is still idle. */
+COLD int expire_flow(const flow_key_t *key, __u64 now_ns)
 {
-	struct wh_flow4 *flow = bpf_map_lookup_elem(&wh_flows4, key);
+	flow_t *flow = key ? bpf_map_lookup_elem(&wh_flows, key) : NULL;
+	sweep_t *form = sweep_form();
 	union wh_pin was, next;
 	__u32 timer;
 
-	if (!flow)
-		return;
+	if (!flow || !form)
+		return 0;
 	was.word = *(volatile __u64 *)&flow->pin.word;
 	if (was.state == WH_FLOW_DEAD)
-		return;
-	timer = timer_of(key, flow, was);
-	if (timer >= WH_TIMER_COUNT || now_ns - flow->seen_ns < form->timers_ns[timer])
-		return;
+		return 0;
+	timer = timer_of(key, flow, was.word);
+	if (timer >= WH_TIMER_COUNT || (__s64)(now_ns - flow->seen_ns) < (__s64)form->timers_ns[timer])
+		return 0;
 	next = was;
 	/* A session that was reset has nothing to be revived for. */
 	next.state = was.state == WH_FLOW_LIVE ? WH_FLOW_DYING : WH_FLOW_DEAD;
 	if (pin_replace(flow, was, next))
-		return;
+		return 0;
 	if (next.state == WH_FLOW_DYING) {
 		form->dying += 1;
-		return;
+		return 0;
 	}
-	flow_delete4(key, flow, was);
+	flow_delete(key, flow, was);
 	form->deleted += 1;
+	return 0;
 }
 
 /* A session on the dead WAN that its client is to be told about; the controller does the telling. */
-static __always_inline int reset_flow4(const struct wh_sweep *form, const struct wh_flow4_key *key, __u64 now_ns)
+COLD int reset_flow(const flow_key_t *key, __u64 now_ns)
 {
-	struct wh_flow4 *flow = bpf_map_lookup_elem(&wh_flows4, key);
+	flow_t *flow = key ? bpf_map_lookup_elem(&wh_flows, key) : NULL;
+	sweep_t *form = sweep_form();
 	union wh_pin was, next;
 
-	if (!flow)
+	if (!flow || !form)
 		return 0;
 	was.word = *(volatile __u64 *)&flow->pin.word;
 	if (was.wan != form->wan || was.state == WH_FLOW_RESET || was.state == WH_FLOW_DEAD)
 		return 0;
-	if (key->proto != IPPROTO_TCP || !(flow->tcp & WH_TCP_ACKED) || (flow->flags & WH_FLOW_PROBE))
+	if (key->proto != IPPROTO_TCP || !(flow->tcp & WH_TCP_ACKED) ||
+	    (flow->flags & (WH_FLOW_PROBE | WH_FLOW_INBOUND)))
 		return 0;
-	if (is_over(flow->tcp, server_seen4(key, flow, was)))
+	if (is_over(flow->tcp, server_seen(key, flow, was)))
 		return 0;
 	next = was;
 	next.state = WH_FLOW_RESET;
@@ -100,72 +124,106 @@ static __always_inline int reset_flow4(const struct wh_sweep *form, const struct
 	return 1;
 }
 
-static __always_inline void delete_ports4(const struct wh_bind4_key *key, const struct wh_bind4 *bind)
+/*
+ * A port that its binding gives up goes to nobody for a while (RFC 6888 REQ-8): what was on its way to the one would
+ * reach the other.  TCP's are freed at once: its flows were kept until they were over.
+ */
+static __always_inline void release_ports(const bind_key_t *key, const struct wh_bind *bind, __u64 now_ns)
 {
-	struct wh_port4_key port = {.proto = key->proto};
+	struct wh_port_key at = {.proto = key->proto};
+	port_t *port;
 
 	for (int wan = 0; wan < WH_MAX_WANS; wan++) {
-		port.port_be = bind->port_be[wan];
-		port.wan = wan;
-		if (port.port_be)
-			bpf_map_delete_elem(&wh_ports4, &port);
+		at.port_be = bind->port_be[wan];
+		at.wan = wan;
+		if (!at.port_be)
+			continue;
+		port = key->proto == IPPROTO_TCP ? NULL : bpf_map_lookup_elem(&wh_ports, &at);
+		if (port)
+			port->freed_s = now_ns / 1000000000ULL;
+		else
+			bpf_map_delete_elem(&wh_ports, &at);
 	}
 }
 
 /*
- * A binding without users: 0 → dying → gone → deleted, a call each, so that no packet that looked it up
- * before is still about to use it when its memory goes.
+ * A binding without users: 0 → dying → gone → dead and deleted, a call each, so that no packet that looked it up
+ * before is still about to use it when its memory goes.  Until it is dead, a new session takes it back.
  */
-static __always_inline void expire_bind4(struct wh_sweep *form, const struct wh_bind4_key *key)
+COLD int expire_bind(const bind_key_t *key, __u64 now_ns)
 {
-	struct wh_bind4 *bind = bpf_map_lookup_elem(&wh_binds4, key);
+	sweep_t *form = sweep_form();
+	struct wh_bind *bind = key ? bpf_map_lookup_elem(&wh_binds, key) : NULL;
 	__u32 users;
 
-	if (!bind)
-		return;
+	if (!bind || !form)
+		return 0;
 	users = *(volatile __u32 *)&bind->users;
 	if (users == 0) {
 		__sync_val_compare_and_swap(&bind->users, 0, WH_BIND_DYING);
 	} else if (users == WH_BIND_DYING) {
 		__sync_val_compare_and_swap(&bind->users, WH_BIND_DYING, WH_BIND_DYING | WH_BIND_GONE);
 	} else if (users == (WH_BIND_DYING | WH_BIND_GONE)) {
-		delete_ports4(key, bind);
-		bpf_map_delete_elem(&wh_binds4, key);
+		if (__sync_val_compare_and_swap(&bind->users, users, WH_BIND_DEAD) != users)
+			return 0;
+		release_ports(key, bind, now_ns);
+		bpf_map_delete_elem(&wh_binds, key);
 		form->unbound += 1;
 	} else if (users & WH_BIND_DYING && !(users & WH_BIND_GONE)) {
 		/* Used again meanwhile. */
 		__sync_fetch_and_and(&bind->users, ~WH_BIND_DYING);
 	}
+	return 0;
+}
+
+COLD int expire_port(const struct wh_port_key *key, __u64 now_ns)
+{
+	sweep_t *form = sweep_form();
+	port_t *port = key ? bpf_map_lookup_elem(&wh_ports, key) : NULL;
+
+	__u32 freed_s = port ? *(volatile __u32 *)&port->freed_s : 0;
+
+	if (!freed_s || !form)
+		return 0;
+	if (freed_s != WH_PORT_GONE && (now_ns - freed_s * 1000000000ULL < form->timers_ns[WH_TIMER_PORT] ||
+					__sync_val_compare_and_swap(&port->freed_s, freed_s, WH_PORT_GONE) != freed_s))
+		return 0;
+	bpf_map_delete_elem(&wh_ports, key);
+	form->freed += 1;
+	return 0;
 }
 
 SEC("syscall")
 int wh_sweep_run(void *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
-	struct wh_sweep *form;
-	__u32 zero = 0;
+	sweep_t *form = sweep_form();
 
 	(void)ctx;
-	form = bpf_map_lookup_elem(&wh_sweep, &zero);
 	if (!form)
 		return 0;
-	form->dying = form->deleted = form->unbound = form->reset = 0;
+	form->dying = form->deleted = form->unbound = form->freed = form->reset = 0;
 	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->flows; i++) {
-		struct wh_flow4_key key = form->flow[i];
+		flow_key_t key = form->flow[i];
 
 		if (form->task == WH_SWEEP_RESET) {
-			form->done[i] = reset_flow4(form, &key, now_ns);
+			form->done[i] = reset_flow(&key, now_ns);
 			form->reset += form->done[i];
 		} else {
-			expire_flow4(form, &key, now_ns);
+			expire_flow(&key, now_ns);
 		}
 	}
 	if (form->task != WH_SWEEP_EXPIRE)
 		return 0;
 	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->binds; i++) {
-		struct wh_bind4_key key = form->bind[i];
+		bind_key_t key = form->bind[i];
 
-		expire_bind4(form, &key);
+		expire_bind(&key, now_ns);
+	}
+	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->ports; i++) {
+		struct wh_port_key key = form->port[i];
+
+		expire_port(&key, now_ns);
 	}
 	return 0;
 }

@@ -30,11 +30,15 @@ enum wh_on_failover {
 	WH_FAILOVER_RESET = 2, /* TCP is reset even where it could move; what cannot be reset moves */
 };
 
+/* What becomes of a new flow that no WAN may carry. */
+enum wh_on_none { WH_NONE_REJECT = 0, WH_NONE_DROP = 1 };
+
 struct wh_class {
 	char name[WH_NAME_LEN]; /* empty: the number is not in use */
 	__u8 affinity;		/* enum wh_affinity */
 	__u8 on_failover;	/* enum wh_on_failover */
-	__u8 pad[6];
+	__u8 on_none;		/* enum wh_on_none */
+	__u8 pad[5];
 };
 
 _Static_assert(sizeof(struct wh_bucket_table) == 4096, "layout");

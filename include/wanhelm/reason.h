@@ -13,7 +13,9 @@
 	X(NONE, "none", "no reason")                                                                                   \
 	/* dropped */                                                                                                  \
 	X(MALFORMED, "malformed", "a header is cut short or contradicts itself")                                       \
-	X(FRAGMENT, "fragment", "a fragment of a translated flow")                                                     \
+	X(CHECKSUM, "checksum", "an ICMP error with a wrong checksum")                                                 \
+	X(SOURCE_ROUTE, "source-route", "IPv4 source routing")                                                         \
+	X(FRAGMENT, "fragment", "a fragment whose first one is not known, beyond what is kept waiting")                \
 	X(NO_WAN, "no-wan", "no WAN may carry the flow")                                                               \
 	X(TABLE_FULL, "table-full", "no room for another flow")                                                        \
 	X(NO_PORT, "no-port", "no external port is free")                                                              \
@@ -22,12 +24,23 @@
 	X(TOO_BIG, "too-big", "larger than the WAN's MTU")                                                             \
 	X(LEAK, "leak", "would have left by a translated WAN with a source that is not the WAN's")                     \
 	X(AFTER_RESET, "after-reset", "late packet of a session that was reset")                                       \
+	X(NO_NEIGHBOUR, "no-neighbour", "the gateway's link-layer address is not known yet")                           \
+	X(CLIENT_LIMIT, "client-limit", "the client has as many flows as it may have")                                 \
+	X(NO_SOURCE, "no-source", "IPv6: no WAN may carry this source")                                                \
+	X(UNTRANSLATABLE, "untranslatable", "cannot be translated for this WAN")                                       \
+	X(SLOW_FULL, "slow-full", "more for the controller to fragment or to keep waiting than is allowed")            \
 	X(PROBE_UNKNOWN, "probe-unknown", "from the prober, but not from a WAN's probe address")                       \
 	/* left to the kernel */                                                                                       \
 	X(KERNEL_ROUTE, "kernel-route", "left to the kernel: its routes lead elsewhere than to a default WAN")         \
 	X(KERNEL_PROTO, "kernel-proto", "left to the kernel: not a protocol that is steered")                          \
 	X(KERNEL_MIDFLOW, "kernel-midflow", "left to the kernel: TCP in mid-session that did not start here")          \
 	X(KERNEL_MARTIAN, "kernel-martian", "left to the kernel: a source that no packet may have")                    \
+	X(KERNEL_FIREWALL, "kernel-firewall", "shown to the kernel's firewall before it is carried")                   \
+	X(KERNEL_FRAGMENT, "kernel-fragment", "a fragment, for the kernel to put together")                            \
+	X(KERNEL_NEVER, "kernel-never", "left to the kernel: never steered (DHCP and the like)")                       \
+	X(KERNEL_OWN, "kernel-own", "left to the kernel: a session that it brought in itself, or a bound socket's")    \
+	X(FILTERED, "filtered",                                                                                        \
+	  "to a port that a client uses, from where it does not go: only the user's own rules take it")                \
 	X(KERNEL_TTL, "kernel-ttl", "left to the kernel: time to live used up")
 
 enum wh_reason {

@@ -39,6 +39,21 @@ union wh_alive {
 	__u64 word;
 };
 
+/* In the last row: how new flows pass the kernel's firewall. */
+enum wh_firewall_mode {
+	WH_FIREWALL_BYPASS = 0, /* not at all */
+	WH_FIREWALL_KERNEL = 1, /* tracked or (our nft table decides) untracked: accepted before they are carried */
+};
+
+union wh_firewall {
+	struct {
+		__u8 mode; /* enum wh_firewall_mode */
+		__u8 pad[3];
+		__u32 generation; /* counts the changes of the ruleset: a flow that was accepted under another shows itself again */
+	};
+	__u64 word;
+};
+
 /* What a person may say of a WAN; AUTO takes the word back. */
 enum wh_hand_verb { WH_HAND_AUTO, WH_HAND_DOWN, WH_HAND_UP, WH_HAND_DRAIN };
 
@@ -54,12 +69,15 @@ union wh_hand {
 };
 
 struct wh_steer {
-	union wh_masks masks; /* class rows; read by the data plane */
-	union wh_alive alive; /* last row; read by the data plane */
-	union wh_hand hand;   /* last row; read by the controller */
-	__u64 heartbeat_ns;   /* last row: CLOCK_BOOTTIME when the controller last turned its loop */
-	__u64 flips;	      /* last row: how often `alive` was stored by us */
-	__u64 pad[3];
+	union wh_masks masks;	    /* class rows; read by the data plane */
+	union wh_alive alive;	    /* last row; read by the data plane */
+	union wh_hand hand;	    /* last row; read by the controller */
+	__u64 heartbeat_ns;	    /* last row: CLOCK_BOOTTIME when the controller last turned its loop */
+	__u64 flips;		    /* last row: how often `alive` was stored by us */
+	union wh_firewall firewall; /* last row; read by the data plane */
+	__u32 flows_per_client;	    /* last row; read by the data plane; 0: no limit */
+	__u32 pad;
+	__u64 pad2;
 };
 
 _Static_assert(sizeof(union wh_masks) == 8 && sizeof(union wh_alive) == 8 && sizeof(union wh_hand) == 8, "one word");

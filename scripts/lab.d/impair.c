@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * impair.c: delays the packets that are routed into a TUN device, for kernels without netem.  The lab
- * (impair.sh) makes the device, diverts packets into it by policy routing and starts this program, which
+ * (faults.sh) makes the device, diverts packets into it by policy routing and starts this program, which
  * writes each one back after its time, so that it goes on where it was going.  Loss is nftables' business.
  *
  *	impair DEVICE DELAY_MS [JITTER_MS]
@@ -9,20 +9,15 @@
  * Order is kept, as on a real line: a packet with little jitter waits for the one in front of it.  At most
  * SLOTS packets are held, further ones are dropped.  Goes to the background once the device is open.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/if.h>
-#include <linux/if_tun.h>
+#include "tun.h"
+
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #define SLOTS 10240
 #define MAX_PACKET 2048
@@ -51,23 +46,6 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static int open_tun(const char *device)
-{
-	struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
-	if (ioctl(fd, TUNSETIFF, &request) < 0) {
-		int err = errno;
-
-		close(fd);
-		return -err;
-	}
-	return fd;
 }
 
 static uint64_t due(const struct line *line)

@@ -28,7 +28,8 @@
 	X(TOP, "top", 0, "N", "only the N with the most bytes, the largest first")                                     \
 	X(COUNT, "count", 0, NULL, "only how many")                                                                    \
 	X(FOLLOW, "follow", 'f', NULL, "go on with what happens from now on")                                          \
-	X(SINCE, "since", 0, "TIME", "from then on: 10m for ten minutes ago, or 2024-01-31T12:00:00Z")
+	X(SINCE, "since", 0, "TIME", "from then on: 10m for ten minutes ago, or 2024-01-31T12:00:00Z")                 \
+	X(CONFIG, "config", 'c', "FILE", "the configuration [/etc/wanhelm/wanhelm.yaml]")
 
 enum cli_option {
 #define X(name, word, letter, argument, help) CLI_##name,
@@ -122,6 +123,7 @@ void cli_help_verb(const struct cli_verb *verb);
 
 /* the verbs */
 int cli_check(const struct cli *cli);
+int cli_doctor(const struct cli *cli);
 int cli_events(const struct cli *cli);
 int cli_flows(const struct cli *cli);
 int cli_help(const struct cli *cli);

@@ -9,9 +9,8 @@
 
 /* A flow with its reply's entry, which is zero where that is already gone. */
 struct cli_flow {
-	struct wh_flow4_key key;
-	struct wh_flow4 flow;
-	struct wh_reply4 reply;
+	struct wh_flow_entry entry;
+	struct wh_reply reply;
 };
 
 /* What names and addresses the numbers in flows stand for. */

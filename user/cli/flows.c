@@ -3,6 +3,7 @@
  * flows.c: the verb flows.  Reads the maps itself, controller or not, a slice at a time, and prints as it
  * goes, so that half a million flows need no memory; only --top keeps its N.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +18,17 @@
 
 #define WALK_SLICE 1024
 #define MAX_TOP 100000
+#define ENDPOINT_LEN 56
 
 struct listing {
 	const struct cli *cli;
 	const struct wh_tables *tables;
 	struct cli_flow_names names;
-	int wan;   /* filters: number, or -1 */
-	int class; /* number, or -1 */
-	struct in_addr src;
+	int wan;	 /* filters: number, or -1 */
+	int class;	 /* number, or -1 */
+	const char *src; /* as given, or NULL */
+	enum wh_family src_family;
+	uint8_t src_be[sizeof(struct in6_addr)];
 	uint64_t now_ns;
 	uint64_t count;
 	struct cli_flow *top; /* a heap, the smallest first */
@@ -34,7 +38,7 @@ struct listing {
 
 static uint64_t bytes_of(const struct cli_flow *view)
 {
-	return view->flow.tx_bytes + view->reply.rx_bytes;
+	return view->entry.flow.tx_bytes + view->reply.rx_bytes;
 }
 
 static void sink_first(struct listing *l)
@@ -82,16 +86,23 @@ static void keep_if_large(struct listing *l, const struct cli_flow *view)
 	}
 }
 
+/* "192.0.2.1:443", "[2001:db8::1]:443" */
+static void format_endpoint(char out[ENDPOINT_LEN], const json_t *flow, const char *address, const char *port)
+{
+	const char *text = cli_text_of(flow, address);
+	bool v6 = strchr(text, ':') != NULL;
+
+	snprintf(out, ENDPOINT_LEN, "%s%s%s:%lld", v6 ? "[" : "", text, v6 ? "]" : "",
+		 (long long)json_integer_value(json_object_get(flow, port)));
+}
+
 static void text_flow(const json_t *flow)
 {
-	char source[32], target[32], external[32], tx[24], rx[24];
-	const json_t *ports[] = {json_object_get(flow, "sport"), json_object_get(flow, "dport"),
-				 json_object_get(flow, "ext_port")};
+	char source[ENDPOINT_LEN], target[ENDPOINT_LEN], external[ENDPOINT_LEN], tx[24], rx[24];
 
-	snprintf(source, sizeof(source), "%s:%lld", cli_text_of(flow, "src"), (long long)json_integer_value(ports[0]));
-	snprintf(target, sizeof(target), "%s:%lld", cli_text_of(flow, "dst"), (long long)json_integer_value(ports[1]));
-	snprintf(external, sizeof(external), "%s:%lld", cli_text_of(flow, "ext_address"),
-		 (long long)json_integer_value(ports[2]));
+	format_endpoint(source, flow, "src", "sport");
+	format_endpoint(target, flow, "dst", "dport");
+	format_endpoint(external, flow, "ext_address", "ext_port");
 	cli_format_bytes(tx, sizeof(tx), json_number_value(json_object_get(flow, "tx_bytes")));
 	cli_format_bytes(rx, sizeof(rx), json_number_value(json_object_get(flow, "rx_bytes")));
 	printf("%-5s %-21s %-21s %-10s %-10s %-21s %7lld %7.1f %10s %10s %s\n", cli_text_of(flow, "proto"), source,
@@ -122,30 +133,39 @@ static void put_head(const struct listing *l)
 		       "CLASS", "EXTERNAL", "AGE s", "IDLE s", "OUT", "IN", "STATE");
 }
 
-static bool is_wanted(const struct listing *l, const struct wh_flow4_key *key, const struct wh_flow4 *flow)
+static bool is_from(const struct wh_flow_entry *entry, const struct listing *l)
 {
-	if (flow->flags & WH_FLOW_PROBE || flow->pin.state == WH_FLOW_DEAD)
+	if (entry->family != l->src_family)
+		return false;
+	return entry->family == WH_V4 ? !memcmp(&entry->key4.src_be, l->src_be, sizeof(entry->key4.src_be))
+				      : !memcmp(&entry->key6.src_be, l->src_be, sizeof(entry->key6.src_be));
+}
+
+static bool is_wanted(const struct listing *l, const struct wh_flow_entry *entry)
+{
+	const struct wh_flow *flow = &entry->flow;
+
+	if (!wh_flow_is_users(flow) || flow->pin.state == WH_FLOW_DEAD)
 		return false;
 	if (l->wan >= 0 && flow->pin.wan != l->wan)
 		return false;
 	if (l->class >= 0 && flow->class != l->class)
 		return false;
-	return l->src.s_addr == 0 || key->src_be == l->src.s_addr;
+	return !l->src || is_from(entry, l);
 }
 
-static void take(void *arg, const struct wh_flow4_key *key, const struct wh_flow4 *flow)
+static void take(void *arg, const struct wh_flow_entry *entry)
 {
 	struct listing *l = arg;
-	struct cli_flow view = {.key = *key, .flow = *flow};
+	struct cli_flow view = {.entry = *entry};
 
-	if (!is_wanted(l, key, flow))
+	if (!is_wanted(l, entry))
 		return;
 	if (cli_has(l->cli, CLI_COUNT)) {
 		l->count++;
 		return;
 	}
-	if (wh_tables_reply(l->tables, key, flow, &view.reply) < 0)
-		view.reply = (struct wh_reply4){0}; /* gone meanwhile */
+	wh_tables_reply(l->tables, entry, &view.reply); /* or it is gone meanwhile */
 	if (l->max_top)
 		keep_if_large(l, &view);
 	else
@@ -154,12 +174,15 @@ static void take(void *arg, const struct wh_flow4_key *key, const struct wh_flow
 
 static int walk(struct listing *l)
 {
-	struct wh_flow_walk walk = {0};
 	int err = 0;
 
-	while (!walk.done && err == 0 && !ferror(stdout)) {
-		l->now_ns = wh_now_ns();
-		err = wh_tables_walk(l->tables, &walk, WALK_SLICE, take, l);
+	for (enum wh_family family = WH_V4; family < WH_FAMILIES; family++) {
+		struct wh_flow_walk walk = {0};
+
+		while (!walk.done && err == 0 && !ferror(stdout)) {
+			l->now_ns = wh_now_ns();
+			err = wh_tables_walk(l->tables, family, &walk, WALK_SLICE, take, l);
+		}
 	}
 	return err;
 }
@@ -235,8 +258,10 @@ static int read_options(struct listing *l)
 	const char *const *option = l->cli->option;
 	uint64_t top = 0;
 
-	if (option[CLI_SRC] && wh_parse_addr4(option[CLI_SRC], &l->src) < 0)
-		return cli_fail(CLI_USAGE, "flows: --src \"%s\" is no IPv4 address", option[CLI_SRC]);
+	l->src = option[CLI_SRC];
+	l->src_family = l->src && strchr(l->src, ':') ? WH_V6 : WH_V4;
+	if (l->src && inet_pton(l->src_family == WH_V4 ? AF_INET : AF_INET6, l->src, l->src_be) != 1)
+		return cli_fail(CLI_USAGE, "flows: --src \"%s\" is no address", l->src);
 	if (option[CLI_TOP] && wh_parse_number(option[CLI_TOP], 1, MAX_TOP, &top) < 0)
 		return cli_fail(CLI_USAGE, "flows: --top \"%s\" is no number from 1 to %d", option[CLI_TOP], MAX_TOP);
 	l->max_top = (unsigned)top;

@@ -43,21 +43,22 @@ int cli_find_wan(const struct cli *cli, const struct wh_tables *tables, const ch
 	return -1;
 }
 
-static void count_flow(void *arg, const struct wh_flow4_key *key, const struct wh_flow4 *flow)
+static void count_flow(void *arg, const struct wh_flow_entry *entry)
 {
 	uint64_t *count = arg;
 
-	(void)key;
-	if (!(flow->flags & WH_FLOW_PROBE) && flow->pin.wan < WH_MAX_WANS)
-		count[flow->pin.wan]++;
+	if (wh_flow_is_users(&entry->flow))
+		count[entry->flow.pin.wan]++;
 }
 
 static void count_flows(const struct wh_tables *tables, uint64_t count[WH_MAX_WANS])
 {
-	struct wh_flow_walk walk = {0};
+	for (enum wh_family family = WH_V4; family < WH_FAMILIES; family++) {
+		struct wh_flow_walk walk = {0};
 
-	while (!walk.done && wh_tables_walk(tables, &walk, WALK_SLICE, count_flow, count) == 0)
-		;
+		while (!walk.done && wh_tables_walk(tables, family, &walk, WALK_SLICE, count_flow, count) == 0)
+			;
+	}
 }
 
 json_t *cli_offline_status(const struct wh_tables *tables)

@@ -18,7 +18,20 @@ enum cli_colour cli_state_colour(const char *state)
 	return CLI_YELLOW;
 }
 
-static void add_figures(struct cli_table *table, const json_t *wan)
+/* State, since when, addresses: of a WAN or one of its families. */
+static void add_state(struct cli_table *table, const json_t *of, const json_t *addresses)
+{
+	const char *state = cli_text_of(of, "state");
+	char since[32];
+
+	cli_format_age(since, sizeof(since), json_string_value(json_object_get(of, "since")));
+	cli_cell(table, cli_state_colour(state), "%s", state);
+	cli_cell(table, CLI_PLAIN, "%s", since);
+	cli_cell(table, CLI_PLAIN, "%s", cli_text_of(addresses, "address"));
+	cli_cell(table, CLI_PLAIN, "%s", cli_text_of(addresses, "gateway"));
+}
+
+static void add_quality(struct cli_table *table, const json_t *of)
 {
 	static const struct {
 		const char *key;
@@ -28,15 +41,46 @@ static void add_figures(struct cli_table *table, const json_t *wan)
 	char text[32];
 
 	for (unsigned i = 0; i < 3; i++) {
-		cli_format_real(text, sizeof(text), json_object_get(wan, figures[i].key), figures[i].scale,
+		cli_format_real(text, sizeof(text), json_object_get(of, figures[i].key), figures[i].scale,
 				figures[i].unit);
 		cli_cell(table, CLI_PLAIN, "%s", text);
 	}
+}
+
+static void add_traffic(struct cli_table *table, const json_t *wan)
+{
+	char text[32];
+
 	cli_format_rate(text, sizeof(text), json_object_get(wan, "tx_bps"));
 	cli_cell(table, CLI_PLAIN, "%s", text);
 	cli_format_rate(text, sizeof(text), json_object_get(wan, "rx_bps"));
 	cli_cell(table, CLI_PLAIN, "%s", text);
 	cli_cell(table, CLI_PLAIN, "%lld", (long long)json_integer_value(json_object_get(wan, "flows")));
+}
+
+/* One line for the WAN as it is in its better family, and one for the other family, if the WAN has it. */
+static void add_wan(struct cli_table *table, const json_t *wan)
+{
+	const json_t *v4 = json_object_get(wan, "v4"), *v6 = json_object_get(wan, "v6");
+	bool shows_v4 = strcmp(cli_text_of(v4, "state"), cli_text_of(wan, "state")) == 0;
+	const json_t *other = shows_v4 ? v6 : v4;
+	const char *other_state = json_string_value(json_object_get(other, "state"));
+
+	cli_cell(table, CLI_PLAIN, "%s", cli_text_of(wan, "name"));
+	cli_cell(table, CLI_PLAIN, "%s", cli_text_of(wan, "device"));
+	add_state(table, wan, shows_v4 ? v4 : v6);
+	add_quality(table, wan);
+	add_traffic(table, wan);
+	cli_cell(table, CLI_PLAIN, "%s", cli_text_of(wan, "reason"));
+	if (!other_state || strcmp(other_state, "absent") == 0)
+		return;
+	for (unsigned i = 0; i < 2; i++)
+		cli_cell(table, CLI_PLAIN, "%s", "");
+	add_state(table, other, other);
+	add_quality(table, other);
+	for (unsigned i = 0; i < 3; i++)
+		cli_cell(table, CLI_PLAIN, "%s", "");
+	cli_cell(table, CLI_PLAIN, "%s", cli_text_of(other, "reason"));
 }
 
 void cli_text_wans(const json_t *status)
@@ -48,21 +92,8 @@ void cli_text_wans(const json_t *status)
 	size_t i;
 
 	cli_heads(&table, heads);
-	json_array_foreach(json_object_get(status, "wans"), i, wan) {
-		const json_t *v4 = json_object_get(wan, "v4");
-		const char *state = cli_text_of(wan, "state");
-		char since[32];
-
-		cli_format_age(since, sizeof(since), json_string_value(json_object_get(wan, "since")));
-		cli_cell(&table, CLI_PLAIN, "%s", cli_text_of(wan, "name"));
-		cli_cell(&table, CLI_PLAIN, "%s", cli_text_of(wan, "device"));
-		cli_cell(&table, cli_state_colour(state), "%s", state);
-		cli_cell(&table, CLI_PLAIN, "%s", since);
-		cli_cell(&table, CLI_PLAIN, "%s", cli_text_of(v4, "address"));
-		cli_cell(&table, CLI_PLAIN, "%s", cli_text_of(v4, "gateway"));
-		add_figures(&table, wan);
-		cli_cell(&table, CLI_PLAIN, "%s", cli_text_of(wan, "reason"));
-	}
+	json_array_foreach(json_object_get(status, "wans"), i, wan)
+		add_wan(&table, wan);
 	cli_table_print(&table);
 }
 
@@ -122,6 +153,25 @@ static void text_classes(const json_t *status)
 	cli_table_print(&table);
 }
 
+/* "dropped: leak 5, no-wan 3": the counts that are not 0. */
+static void text_counts(const char *title, json_t *counts)
+{
+	char text[1024] = "";
+	const char *name;
+	json_t *count;
+
+	json_object_foreach(counts, name, count) {
+		size_t used = strlen(text);
+
+		if (json_integer_value(count))
+			snprintf(text + used, sizeof(text) - used, "%s %s %lld", used ? "," : "", name,
+				 (long long)json_integer_value(count));
+	}
+	cli_clean(text);
+	if (counts)
+		printf("%s:%s\n", title, *text ? text : " nothing");
+}
+
 static void text_daemon(const json_t *daemon)
 {
 	const json_t *heartbeat = json_object_get(daemon, "heartbeat_age_ms");
@@ -139,6 +189,10 @@ static void text_status(const json_t *status)
 	cli_text_wans(status);
 	putchar('\n');
 	text_classes(status);
+	putchar('\n');
+	text_counts("dropped", json_object_get(status, "drops"));
+	text_counts("left to the kernel", json_object_get(status, "kernel"));
+	text_counts("handed to the controller", json_object_get(json_object_get(status, "daemon"), "slow"));
 	if (json_is_true(json_object_get(json_object_get(status, "daemon"), "running"))) {
 		putchar('\n');
 		text_daemon(json_object_get(status, "daemon"));

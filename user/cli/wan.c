@@ -9,7 +9,7 @@
 
 static void row(const char *name, const char *text)
 {
-	char clean[256];
+	char clean[320];
 
 	snprintf(clean, sizeof(clean), "%s", text);
 	cli_clean(clean);
@@ -43,14 +43,22 @@ static void text_targets(const json_t *targets)
 	cli_table_print(&table);
 }
 
+/* "rtt 12.3 ms, jitter 0.5 ms, loss 1.5 %": of a WAN or one of its families. */
+static void format_quality(char *out, size_t len, const json_t *of)
+{
+	char rtt[32], jitter[32], loss[32];
+
+	cli_format_real(rtt, sizeof(rtt), json_object_get(of, "rtt_ms"), 1, "ms");
+	cli_format_real(jitter, sizeof(jitter), json_object_get(of, "jitter_ms"), 1, "ms");
+	cli_format_real(loss, sizeof(loss), json_object_get(of, "loss_ratio"), 100, "%");
+	snprintf(out, len, "rtt %s, jitter %s, loss %s", rtt, jitter, loss);
+}
+
 static void text_figures(const json_t *wan)
 {
-	char rtt[32], jitter[32], loss[32], text[160], tx[32], rx[32];
+	char text[160], tx[32], rx[32];
 
-	cli_format_real(rtt, sizeof(rtt), json_object_get(wan, "rtt_ms"), 1, "ms");
-	cli_format_real(jitter, sizeof(jitter), json_object_get(wan, "jitter_ms"), 1, "ms");
-	cli_format_real(loss, sizeof(loss), json_object_get(wan, "loss_ratio"), 100, "%");
-	snprintf(text, sizeof(text), "rtt %s, jitter %s, loss %s", rtt, jitter, loss);
+	format_quality(text, sizeof(text), wan);
 	row("quality", text);
 	cli_format_rate(tx, sizeof(tx), json_object_get(wan, "tx_bps"));
 	cli_format_rate(rx, sizeof(rx), json_object_get(wan, "rx_bps"));
@@ -64,19 +72,27 @@ static void text_figures(const json_t *wan)
 	row("flows", text);
 }
 
+/* "up: 198.18.1.2 by 198.18.1.1 (02:00:00:00:00:01), rtt 12.3 ms, jitter 0.5 ms, loss 1.5 %" */
+static void text_family(const char *name, const json_t *part)
+{
+	char text[320], quality[112];
+
+	format_quality(quality, sizeof(quality), part);
+	snprintf(text, sizeof(text), "%s: %s by %s (%s), %s", cli_text_of(part, "state"), cli_text_of(part, "address"),
+		 cli_text_of(part, "gateway"), cli_text_of(part, "gateway_mac"), quality);
+	row(name, text);
+}
+
 static void text_wan(const json_t *wan)
 {
-	const json_t *v4 = json_object_get(wan, "v4");
-	char text[256];
-
 	row("name", cli_text_of(wan, "name"));
 	row("device", cli_text_of(wan, "device"));
 	row("state", cli_text_of(wan, "state"));
 	row("since", cli_text_of(wan, "since"));
 	row("why", cli_text_of(wan, "reason"));
 	row("by hand", cli_text_of(wan, "forced"));
-	snprintf(text, sizeof(text), "%s by %s", cli_text_of(v4, "address"), cli_text_of(v4, "gateway"));
-	row("IPv4", text);
+	text_family("IPv4", json_object_get(wan, "v4"));
+	text_family("IPv6", json_object_get(wan, "v6"));
 	text_figures(wan);
 	putchar('\n');
 	text_targets(json_object_get(wan, "targets"));

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/offline.h"
 #include "cli/print.h"
+#include "kern/words.h"
 #include "lib/clock.h"
 
 /* "down" of "wan down" */
@@ -58,47 +59,33 @@ static int make_request(const struct cli *cli, json_t **out)
 	return CLI_OK;
 }
 
-/* Whether taking the WAN down would cut the caller off; then it is said. */
-static bool would_cut(const struct cli *cli, const struct wh_tables *tables, unsigned number, const struct wh_wan *wan)
+/* Whether it would cut off the caller, or everybody; then it is said. */
+static bool would_cut(const struct cli *cli, const struct wh_tables *tables, unsigned number, enum wh_hand_verb verb)
 {
-	const union wh_alive alive = {.word = tables->steer_rows[WH_STEER_GLOBAL].alive.word};
-	char ssh[INET6_ADDRSTRLEN], own[INET_ADDRSTRLEN];
+	char ssh[INET6_ADDRSTRLEN], why[128];
 
-	if (cli_has(cli, CLI_YES))
+	if (cli_has(cli, CLI_YES) || !wh_tables_hand_risk(tables, number, verb, ssh_address(ssh), why, sizeof(why)))
 		return false;
-	if ((alive.alive4 & ~(1U << number)) == 0) {
-		cli_fail(CLI_FAILED, "%s: %s is the last WAN that works; say --yes if you mean it", cli->verb->name,
-			 wan->name);
-		return true;
-	}
-	if (ssh_address(ssh) && inet_ntop(AF_INET, &wan->addr4_be, own, sizeof(own)) && strcmp(ssh, own) == 0) {
-		cli_fail(CLI_FAILED, "%s: your ssh session comes in by %s; say --yes if you mean it", cli->verb->name,
-			 wan->name);
-		return true;
-	}
-	return false;
+	cli_fail(CLI_FAILED, "%s: %s; say --yes if you mean it", cli->verb->name, why);
+	return true;
 }
 
 static int write_hand(const struct cli *cli, struct wh_tables *tables)
 {
-	bool down = strcmp(hand_of(cli), "down") == 0;
 	int number = cli_find_wan(cli, tables, cli->operand[0]);
-	struct wh_wan wan;
+	enum wh_hand_verb verb = WH_HAND_AUTO;
 	char text[256];
 	json_t *answer;
 	int err;
 
-	if (number < 0)
+	wh_hand_of_word(hand_of(cli), &verb);
+	if (number < 0 || would_cut(cli, tables, (unsigned)number, verb))
 		return CLI_FAILED;
-	err = wh_tables_wan(tables, (unsigned)number, &wan);
-	if (err == 0 && down && would_cut(cli, tables, (unsigned)number, &wan))
-		return CLI_FAILED;
-	if (err == 0)
-		err = wh_tables_hand(tables, (unsigned)number, down ? WH_HAND_DOWN : WH_HAND_UP);
+	err = wh_tables_hand(tables, (unsigned)number, verb);
 	if (err < 0)
 		return cli_fail(CLI_FAILED, "%s: %s: %s", cli->verb->name, cli->operand[0], strerror(-err));
-	snprintf(text, sizeof(text), "%s is forced %s in the maps; the next controller keeps it so", wan.name,
-		 down ? "down" : "up");
+	snprintf(text, sizeof(text), "%s is forced %s in the maps; the next controller keeps it so", cli->operand[0],
+		 wh_word_of_hand(verb));
 	answer = json_pack("{s:s,s:b}", "message", text, "running", 0);
 	cli_print(cli, answer, cli_text_message);
 	json_decref(answer);

@@ -149,6 +149,12 @@ static const struct wh_conf_choice affinity_choices[] = {
 	{NULL, 0},
 };
 
+static const struct wh_conf_choice none_choices[] = {
+	{"reject", WH_NONE_REJECT},
+	{"drop", WH_NONE_DROP},
+	{NULL, 0},
+};
+
 #define AT(field) .offset = offsetof(struct draft, field)
 static const struct wh_conf_key class_keys[] = {
 	{.name = "prefer", .read = read_prefer},
@@ -156,10 +162,10 @@ static const struct wh_conf_key class_keys[] = {
 	{.name = "only", .read = wh_conf_bool, AT(only)},
 	{.name = "affinity", .read = wh_conf_choose, AT(class.affinity), .choices = affinity_choices},
 	{.name = "on-failover", .read = read_on_failover, AT(class.on_failover), .choices = failover_choices},
+	{.name = "on-none", .read = wh_conf_choose, AT(class.on_none), .choices = none_choices},
 	WH_CONF_LATER("match"),
 	WH_CONF_LATER("never"),
 	WH_CONF_LATER("algorithm"),
-	WH_CONF_LATER("on-none"),
 	WH_CONF_LATER("all-down"),
 	WH_CONF_LATER("action"),
 	WH_CONF_LATER("source"),

@@ -42,11 +42,32 @@ static int read_limits(struct wh_conf_reader *r, const struct wh_conf_key *key, 
 {
 	static const struct wh_conf_key keys[] = {
 		{.name = "flows", .read = wh_conf_number, AT(max_flows), .min = 1024, .max = 16777216},
-		WH_CONF_LATER("flows-per-client"),
+		{.name = "flows-per-client", .read = wh_conf_number, AT(flows_per_client), .min = 1, .max = 16777216},
 		{.name = NULL},
 	};
 
 	return wh_conf_section(r, key->name, value, keys, out);
+}
+
+/* The values that are used, enum wh_mark, count upwards from the configured one in units of the mask's lowest bit. */
+static int check_mark(struct wh_conf_reader *r, const struct wh_conf_node *section, uint32_t value, uint32_t mask)
+{
+	const struct wh_conf_node *value_at = wh_conf_either(section, "value", "mask");
+	const struct wh_conf_node *mask_at = wh_conf_either(section, "mask", "value");
+	const uint32_t unit = mask & -mask, highest = mask / unit, more = WH_MARK_VALUES - 1;
+
+	if (highest & (highest + 1))
+		return wh_conf_refuse(&r->source, mask_at->at, "mark: the mask 0x%x is not one run of bits", mask);
+	if (value & ~mask)
+		return wh_conf_refuse(&r->source, value_at->at, "mark: the value 0x%x has bits outside the mask 0x%x",
+				      value, mask);
+	if (highest <= more)
+		return wh_conf_refuse(&r->source, mask_at->at, "mark: the mask 0x%x has less than 4 bits", mask);
+	if (value / unit > highest - more)
+		return wh_conf_refuse(&r->source, value_at->at,
+				      "mark: above the value 0x%x the mask 0x%x has no room for %u more; at most 0x%x",
+				      value, mask, more, (highest - more) * unit);
+	return 0;
 }
 
 static int read_mark(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
@@ -58,28 +79,35 @@ static int read_mark(struct wh_conf_reader *r, const struct wh_conf_key *key, co
 		{.name = NULL},
 	};
 	const struct wh_config *config = out;
-	const struct wh_conf_node *at;
 	int err = wh_conf_section(r, key->name, value, keys, out);
 
-	if (err || !(config->mark & ~config->mark_mask))
-		return err;
-	at = wh_conf_find(value, "value");
-	if (!at)
-		at = wh_conf_find(value, "mask");
-	return wh_conf_refuse(&r->source, at->at, "mark: the value 0x%x has bits outside the mask 0x%x", config->mark,
-			      config->mark_mask);
+	return err ? err : check_mark(r, value, config->mark, config->mark_mask);
+}
+
+static int read_recheck(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+			void *out)
+{
+	static const struct wh_conf_choice choices[] = {{"auto", true}, {"off", false}, {NULL, 0}};
+	struct wh_conf_key named = {.name = key->name, .choices = choices};
+	int chosen = 0;
+	int err = wh_conf_choose(r, &named, value, &chosen);
+
+	if (!err)
+		*(bool *)out = chosen;
+	return err;
 }
 
 static const struct wh_conf_choice firewall_choices[] = {
-	{"kernel", WH_CONF_NOT_BUILT},
-	{"untracked", WH_CONF_NOT_BUILT},
-	{"bypass", WH_FIREWALL_BYPASS},
+	{"kernel", WH_CONF_FIREWALL_KERNEL},
+	{"untracked", WH_CONF_FIREWALL_UNTRACKED},
+	{"bypass", WH_CONF_FIREWALL_BYPASS},
 	{NULL, 0},
 };
 
 static const struct wh_conf_key top_keys[] = {
 	{.name = "lan", .read = wh_conf_lans},
 	{.name = "firewall", .read = wh_conf_choose, AT(firewall), .choices = firewall_choices},
+	{.name = "firewall-recheck", .read = read_recheck, AT(firewall_recheck)},
 	{.name = "accel", .read = wh_conf_accel},
 	{.name = "probes", .read = wh_conf_probes},
 	{.name = "wans", .read = wh_conf_wans},
@@ -87,7 +115,6 @@ static const struct wh_conf_key top_keys[] = {
 	{.name = "failback", .read = read_failback},
 	{.name = "limits", .read = read_limits},
 	{.name = "mark", .read = read_mark},
-	WH_CONF_LATER("firewall-recheck"),
 	WH_CONF_LATER("boot"),
 	WH_CONF_LATER("all-down"),
 	WH_CONF_LATER("damping"),
@@ -105,9 +132,6 @@ static int check_complete(struct wh_conf_reader *r, const struct wh_conf_node *r
 				      "lan: is missing; write the devices where clients arrive");
 	if (!wh_conf_find(root, "wans"))
 		return wh_conf_refuse(&r->source, WH_CONF_START, "wans: is missing; write the uplinks");
-	if (!wh_conf_find(root, "firewall"))
-		return wh_conf_refuse(&r->source, WH_CONF_START,
-				      "firewall: the default, kernel, is not built yet; write \"firewall: bypass\"");
 	return 0;
 }
 
@@ -116,8 +140,10 @@ static int read_root(struct wh_conf_reader *r, const struct wh_conf_node *root)
 	struct wh_config *config = r->config;
 	int err;
 
+	config->firewall_recheck = true;
 	config->failback_hold_ns = 30 * WH_NS_PER_S;
 	config->max_flows = 262144;
+	config->flows_per_client = 16384;
 	config->mark = 0x57000000;
 	config->mark_mask = 0xff000000;
 	wh_conf_default_profile(&config->profiles[0]);
@@ -130,10 +156,11 @@ static int read_root(struct wh_conf_reader *r, const struct wh_conf_node *root)
 	return check_complete(r, root);
 }
 
-int wh_conf_parse(const char *name, const char *text, size_t len, struct wh_config *out, char error[WH_CONF_ERROR_LEN])
+int wh_conf_parse(const char *name, const char *text, size_t len, struct wh_conf_ports local, struct wh_config *out,
+		  char error[WH_CONF_ERROR_LEN])
 {
 	_cleanup_free_ struct wh_config *config = calloc(1, sizeof(*config));
-	struct wh_conf_reader r = {.source = {.name = name, .error = error}, .config = config};
+	struct wh_conf_reader r = {.source = {.name = name, .error = error}, .local = local, .config = config};
 	struct wh_conf_tree tree = {0};
 	int err;
 
@@ -169,6 +196,20 @@ static ssize_t read_file(const char *path, char *text, size_t size)
 	return (ssize_t)len;
 }
 
+static struct wh_conf_ports read_local_ports(void)
+{
+	struct wh_conf_ports ports = {0};
+	char text[32] = "";
+	ssize_t len = read_file("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text) - 1);
+	char *rest;
+
+	if (len > 0) {
+		ports.first = (uint16_t)strtoul(text, &rest, 10);
+		ports.last = (uint16_t)strtoul(rest, NULL, 10);
+	}
+	return ports;
+}
+
 int wh_conf_read(const char *path, struct wh_config *out, char error[WH_CONF_ERROR_LEN])
 {
 	const size_t size = WH_CONF_MAX_SIZE + 1; /* one more than is accepted, so that too much is noticed */
@@ -177,7 +218,7 @@ int wh_conf_read(const char *path, struct wh_config *out, char error[WH_CONF_ERR
 	int err = (int)len;
 
 	if (len >= 0)
-		err = wh_conf_parse(path, text, (size_t)len, out, error);
+		err = wh_conf_parse(path, text, (size_t)len, read_local_ports(), out, error);
 	else
 		snprintf(error, WH_CONF_ERROR_LEN, "%s: cannot be read: %s", path, strerror(-err));
 	free(text);

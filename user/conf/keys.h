@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * keys.h: a section of the file is a table of keys; this is what such a table says, and the readers that
- * several tables share.  The tables themselves stand in conf.c, wan.c, probes.c and class.c.
+ * several tables share.  The tables themselves stand in conf.c, wan.c, probes.c and class.c; the readers in
+ * values.c and, of addresses, in address.c.
  *
  * A key without a reader is part of the language, but its feature is not built yet.
  */
 #ifndef WANHELM_CONF_KEYS_H
 #define WANHELM_CONF_KEYS_H
 
+#include "conf/conf.h"
 #include "conf/tree.h"
 #include "model/config.h"
 
@@ -16,7 +18,8 @@
 
 struct wh_conf_reader {
 	struct wh_conf_source source;
-	struct wh_config *config; /* being filled */
+	struct wh_conf_ports local; /* the kernel's own ports */
+	struct wh_config *config;   /* being filled */
 };
 
 struct wh_conf_key;
@@ -63,12 +66,33 @@ wh_conf_read_fn wh_conf_choose;	  /* one of `choices`, into an enum */
 wh_conf_read_fn wh_conf_bool;
 wh_conf_read_fn wh_conf_accel;	/* checked only: auto and tc are the same as long as tc is all there is */
 wh_conf_read_fn wh_conf_device; /* into char[IFNAMSIZ] */
-wh_conf_read_fn wh_conf_addr4;	/* of a host, into struct in_addr */
 
-/* The address of a host in `text`, which may be a part of `value`; expected and hint as in wh_conf_wrong(). */
-int wh_conf_host4(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *value, const char *text,
-		  const char *expected, const char *hint, struct in_addr *out);
-#define WH_CONF_A_HOST "the IPv4 address of a host"
+/* The word that stands for "find it out", and the choices of a key whose other values are no fixed words. */
+extern const struct wh_conf_choice wh_conf_auto_choices[];
+bool wh_conf_is_auto(const struct wh_conf_node *value);
+
+/* `; did you mean "..."?` where one of the key's choices is near, or "". */
+const char *wh_conf_hint_choice(const struct wh_conf_key *key, const struct wh_conf_node *value,
+				char out[WH_CONF_HINT_LEN]);
+
+/* "IPv4", "IPv6" */
+extern const char *const wh_conf_family_names[WH_FAMILIES];
+
+/* Of a WAN, into struct wh_conf_wan; their keys have wh_conf_auto_choices. */
+wh_conf_read_fn wh_conf_gateway;
+wh_conf_read_fn wh_conf_source;
+wh_conf_read_fn wh_conf_prefix6;
+
+/*
+ * The address of a host in `text`, which is the word `value` or a part of it: of either family, not unspecified,
+ * loopback or multicast, without a zone.  0 or -EINVAL, the message written.
+ */
+int wh_conf_host(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		 const char *text, struct wh_address *out);
+
+/* Refuse a link-local address, which wh_conf_host() takes. */
+int wh_conf_check_routable(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+			   const struct wh_address *addr);
 
 /* "KEY: must be EXPECTED, not ..." at the value; an empty hint where there is none. */
 int wh_conf_wrong(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *value, const char *expected,

@@ -4,7 +4,6 @@
 #include "lib/clock.h"
 #include "lib/text.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,39 +41,51 @@ static int target_kind(struct wh_conf_reader *r, const struct wh_conf_node *valu
 	return wh_conf_wrong(r, "targets", value, EXPECTED_TARGET, WH_CONF_HINT(word, words));
 }
 
-/* `where`: "ADDRESS:PORT"; an IPv6 address has its colons too, so the port is behind the last one. */
-static int parse_tcp(struct wh_conf_reader *r, const struct wh_conf_node *value, const char *where,
-		     struct wh_conf_target *target)
+/* `where`: "ADDRESS:PORT", or "[ADDRESS]:PORT" in IPv6, whose addresses have colons of their own. */
+static int parse_tcp(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		     const char *where, struct wh_conf_target *target)
 {
-	const char *colon = strrchr(where, ':');
+	bool bracket = *where == '[';
+	const char *start = where + bracket, *end = strchr(start, bracket ? ']' : ':');
+	const char *colon = end ? end + bracket : NULL;
 	char address[INET6_ADDRSTRLEN] = "";
 	uint64_t port;
+	int err;
 
-	if (!colon || (size_t)(colon - where) >= sizeof(address) || wh_parse_number(colon + 1, 1, 65535, &port))
-		return wh_conf_wrong(r, "targets", value, "tcp:ADDRESS:PORT with a port from 1 to 65535", "");
-	memcpy(address, where, (size_t)(colon - where));
+	if (!bracket && colon && strchr(colon + 1, ':'))
+		return wh_conf_wrong(r, key->name, value, "tcp:[ADDRESS]:PORT where the address is IPv6", "");
+	if (!colon || *colon != ':' || (size_t)(end - start) >= sizeof(address) ||
+	    wh_parse_number(colon + 1, 1, 65535, &port))
+		return wh_conf_wrong(r, key->name, value, "tcp:ADDRESS:PORT with a port from 1 to 65535", "");
+	memcpy(address, start, (size_t)(end - start));
 	target->port = (uint16_t)port;
-	return wh_conf_host4(r, "targets", value, address, WH_CONF_A_HOST, "", &target->addr);
+	err = wh_conf_host(r, key, value, address, &target->addr);
+	if (!err && bracket && target->addr.family == WH_V4)
+		return wh_conf_wrong(r, key->name, value, "tcp:ADDRESS:PORT where the address is IPv4", "");
+	return err;
 }
 
-static int read_target(struct wh_conf_reader *r, const struct wh_conf_node *value, struct wh_conf_target *out)
+static int read_target(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		       struct wh_conf_target *out)
 {
 	const char *colon = wh_conf_is_word(value) ? strchr(value->text, ':') : NULL;
 	struct wh_conf_target target = {0};
 	int kind = 0, err;
 
 	if (!colon)
-		return wh_conf_wrong(r, "targets", value, EXPECTED_TARGET, "");
+		return wh_conf_wrong(r, key->name, value, EXPECTED_TARGET, "");
 	err = target_kind(r, value, (size_t)(colon - value->text), &kind);
 	if (err)
 		return err;
 	target.kind = (enum wh_probe_kind)kind;
-	err = kind == WH_PROBE_TCP ? parse_tcp(r, value, colon + 1, &target)
-				   : wh_conf_host4(r, "targets", value, colon + 1, WH_CONF_A_HOST, "", &target.addr);
+	err = kind == WH_PROBE_TCP ? parse_tcp(r, key, value, colon + 1, &target)
+				   : wh_conf_host(r, key, value, colon + 1, &target.addr);
+	if (!err)
+		err = wh_conf_check_routable(r, key, value, &target.addr);
 	if (err)
 		return err;
 	if (strlen(value->text) >= sizeof(target.text)) /* a port with a great many zeros */
-		return wh_conf_wrong(r, "targets", value, EXPECTED_TARGET, "");
+		return wh_conf_wrong(r, key->name, value, EXPECTED_TARGET, "");
 	snprintf(target.text, sizeof(target.text), "%s", value->text);
 	*out = target;
 	return 0;
@@ -82,7 +93,10 @@ static int read_target(struct wh_conf_reader *r, const struct wh_conf_node *valu
 
 static bool same_target(const struct wh_conf_target *a, const struct wh_conf_target *b)
 {
-	return a->kind == b->kind && a->addr.s_addr == b->addr.s_addr && a->port == b->port;
+	if (a->kind != b->kind || a->port != b->port || a->addr.family != b->addr.family)
+		return false;
+	return a->addr.family == WH_V4 ? a->addr.v4.s_addr == b->addr.v4.s_addr
+				       : IN6_ARE_ADDR_EQUAL(&a->addr.v6, &b->addr.v6);
 }
 
 static int read_targets(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
@@ -97,7 +111,7 @@ static int read_targets(struct wh_conf_reader *r, const struct wh_conf_key *key,
 	profile->n_targets = 0;
 	for (const struct wh_conf_node *entry = value->first; entry; entry = entry->next) {
 		struct wh_conf_target *target = &profile->targets[profile->n_targets];
-		int err = read_target(r, entry, target);
+		int err = read_target(r, key, entry, target);
 
 		if (err)
 			return err;
@@ -138,14 +152,12 @@ static int read_interval(struct wh_conf_reader *r, const struct wh_conf_key *key
 static int read_timeout(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
 			void *out)
 {
-	if (wh_conf_is_word(value) && !strcmp(value->text, key->choices[0].word)) {
+	if (wh_conf_is_auto(value)) {
 		*(uint64_t *)out = 0;
 		return 0;
 	}
 	return wh_conf_duration(r, key, value, out);
 }
-
-static const struct wh_conf_choice timeout_choices[] = {{"auto", 0}, {NULL, 0}};
 
 #define AT(field) .offset = offsetof(struct wh_conf_profile, field)
 static const struct wh_conf_key profile_keys[] = {
@@ -157,39 +169,52 @@ static const struct wh_conf_key profile_keys[] = {
 	 AT(timeout_ns),
 	 .min = 10 * MS,
 	 .max = 60 * S,
-	 .choices = timeout_choices},
+	 .choices = wh_conf_auto_choices},
 	{.name = "down-after", .read = wh_conf_number, AT(down_after), .min = 1, .max = 100},
 	{.name = "up-after", .read = wh_conf_number, AT(up_after), .min = 1, .max = 1000},
 	{.name = NULL},
 };
 #undef AT
 
+/* Two networks in each family.  The IPv4 ones read the same in either byte order. */
+static const struct wh_conf_target default_targets[] = {
+	{.kind = WH_PROBE_ICMP, .addr = {.family = WH_V4, .v4.s_addr = 0x01010101}, .text = "icmp:1.1.1.1"},
+	{.kind = WH_PROBE_ICMP, .addr = {.family = WH_V4, .v4.s_addr = 0x08080808}, .text = "icmp:8.8.8.8"},
+	{.kind = WH_PROBE_ICMP,
+	 .addr = {.family = WH_V6, .v6.s6_addr = {0x26, 0x06, 0x47, 0, 0x47, [14] = 0x11, 0x11}},
+	 .text = "icmp:2606:4700:4700::1111"},
+	{.kind = WH_PROBE_ICMP,
+	 .addr = {.family = WH_V6, .v6.s6_addr = {0x20, 0x01, 0x48, 0x60, 0x48, 0x60, [14] = 0x88, 0x88}},
+	 .text = "icmp:2001:4860:4860::8888"},
+};
+
 void wh_conf_default_profile(struct wh_conf_profile *profile)
 {
 	*profile = (struct wh_conf_profile){
-		.targets = {{.kind = WH_PROBE_ICMP, .addr.s_addr = htonl(0x01010101), .text = "icmp:1.1.1.1"},
-			    {.kind = WH_PROBE_ICMP, .addr.s_addr = htonl(0x08080808), .text = "icmp:8.8.8.8"}},
-		.n_targets = 2,
+		.n_targets = sizeof(default_targets) / sizeof(default_targets[0]),
 		.quorum = 1,
 		.down_after = 3,
 		.up_after = 10,
 		.interval_ns = {[WH_PROBE_ICMP] = 200 * MS, [WH_PROBE_TCP] = 5 * S},
 	};
 	snprintf(profile->name, sizeof(profile->name), "%s", default_name);
+	memcpy(profile->targets, default_targets, sizeof(default_targets));
 }
 
-/* Whichever of the two keys this profile sets itself is the one to point at. */
+/* Each family is judged by its own targets; one that has none, not by probes. */
 static int check_quorum(struct wh_conf_reader *r, const struct wh_conf_node *entry,
 			const struct wh_conf_profile *profile)
 {
-	const struct wh_conf_node *at = wh_conf_find(entry, "quorum");
+	const struct wh_conf_node *at = wh_conf_either(entry, "quorum", "targets");
+	unsigned n[WH_FAMILIES] = {0};
 
-	if (profile->quorum <= profile->n_targets)
-		return 0;
-	if (!at)
-		at = wh_conf_find(entry, "targets");
-	return wh_conf_refuse(&r->source, (at ? at : entry)->at, "quorum: %u of %u targets can never be good",
-			      profile->quorum, profile->n_targets);
+	for (unsigned i = 0; i < profile->n_targets; i++)
+		n[profile->targets[i].addr.family]++;
+	for (unsigned family = 0; family < WH_FAMILIES; family++)
+		if (n[family] && profile->quorum > n[family])
+			return wh_conf_refuse(&r->source, at->at, "quorum: %u of %u %s targets can never be good",
+					      profile->quorum, n[family], wh_conf_family_names[family]);
+	return 0;
 }
 
 static int fill_profile(struct wh_conf_reader *r, const struct wh_conf_node *entry, struct wh_conf_profile *profile)

@@ -201,6 +201,8 @@ static int refuse_syntax(const struct wh_conf_source *source, const yaml_parser_
 	offset = walk(text, len, at, &reached);
 	if (offset < len && text[offset] == '\t')
 		return wh_conf_refuse(source, at, "not YAML: a tab; indent with spaces");
+	if (offset + 1 < len && text[offset] == ':' && text[offset + 1] == '[')
+		return wh_conf_refuse(source, at, "not YAML: brackets within a word; put the word in quotes");
 	if (!parser->context || parser->context_mark.line == parser->problem_mark.line)
 		return wh_conf_refuse(source, at, "not YAML: %s", parser->problem);
 	return wh_conf_refuse(source, at, "not YAML: %s %s that begins in line %u", parser->problem, parser->context,
@@ -270,4 +272,13 @@ const struct wh_conf_node *wh_conf_find(const struct wh_conf_node *map, const ch
 		if (entry->key && !strcmp(entry->key->text, name))
 			return entry;
 	return NULL;
+}
+
+const struct wh_conf_node *wh_conf_either(const struct wh_conf_node *map, const char *first, const char *second)
+{
+	const struct wh_conf_node *entry = wh_conf_find(map, first);
+
+	if (!entry)
+		entry = wh_conf_find(map, second);
+	return entry ? entry : map;
 }

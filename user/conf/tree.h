@@ -45,4 +45,7 @@ void wh_conf_tree_free(struct wh_conf_tree *tree);
 /* The map's entry under `name`, or NULL. */
 const struct wh_conf_node *wh_conf_find(const struct wh_conf_node *map, const char *name);
 
+/* What to point at where two keys do not fit each other: the entry under `first`, else under `second`, else the map. */
+const struct wh_conf_node *wh_conf_either(const struct wh_conf_node *map, const char *first, const char *second);
+
 #endif

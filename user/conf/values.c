@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* values.c: the readers of single values that several sections share.  Declared in keys.h, used by the tables. */
+/*
+ * values.c: the readers of single values that several sections share.  Declared in keys.h, used by the tables.
+ * Addresses are read in address.c.
+ */
 #include "conf/keys.h"
 #include "lib/text.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,13 +26,20 @@ int wh_conf_number(struct wh_conf_reader *r, const struct wh_conf_key *key, cons
 	return wh_conf_wrong(r, key->name, value, expected, "");
 }
 
-static const char *hint_choice(const struct wh_conf_choice *choices, const struct wh_conf_node *value,
-			       char out[WH_CONF_HINT_LEN])
+const struct wh_conf_choice wh_conf_auto_choices[] = {{"auto", 0}, {NULL, 0}};
+
+bool wh_conf_is_auto(const struct wh_conf_node *value)
+{
+	return wh_conf_is_word(value) && !strcmp(value->text, wh_conf_auto_choices[0].word);
+}
+
+const char *wh_conf_hint_choice(const struct wh_conf_key *key, const struct wh_conf_node *value,
+				char out[WH_CONF_HINT_LEN])
 {
 	const char *words[MAX_CHOICES + 1] = {NULL};
 
-	for (size_t i = 0; choices[i].word && i < MAX_CHOICES; i++)
-		words[i] = choices[i].word;
+	for (size_t i = 0; key->choices[i].word && i < MAX_CHOICES; i++)
+		words[i] = key->choices[i].word;
 	return wh_conf_hinted(value->text, words, out);
 }
 
@@ -49,7 +58,7 @@ int wh_conf_duration(struct wh_conf_reader *r, const struct wh_conf_key *key, co
 	wh_format_duration(key->max, max, sizeof(max));
 	snprintf(expected, sizeof(expected), "%sa duration from %s to %s with its unit (ms, s, m, h, d)",
 		 key->choices ? "auto or " : "", min, max);
-	return wh_conf_wrong(r, key->name, value, expected, key->choices ? hint_choice(key->choices, value, hint) : "");
+	return wh_conf_wrong(r, key->name, value, expected, key->choices ? wh_conf_hint_choice(key, value, hint) : "");
 }
 
 /* "a, b or c" */
@@ -79,7 +88,7 @@ int wh_conf_choose(struct wh_conf_reader *r, const struct wh_conf_key *key, cons
 		return 0;
 	}
 	list_choices(key->choices, text, sizeof(text));
-	return wh_conf_wrong(r, key->name, value, text, hint_choice(key->choices, value, hint));
+	return wh_conf_wrong(r, key->name, value, text, wh_conf_hint_choice(key, value, hint));
 }
 
 int wh_conf_bool(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
@@ -117,36 +126,4 @@ int wh_conf_device(struct wh_conf_reader *r, const struct wh_conf_key *key, cons
 		return wh_conf_wrong(r, key->name, value, "the name of a network device", "");
 	snprintf(out, IFNAMSIZ, "%s", value->text);
 	return 0;
-}
-
-/* An address that one host on some network can have. */
-static bool is_host(struct in_addr addr)
-{
-	uint32_t first = ntohl(addr.s_addr) >> 24;
-
-	return first != 0 && first != 127 && first < 224;
-}
-
-int wh_conf_host4(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *value, const char *text,
-		  const char *expected, const char *hint, struct in_addr *out)
-{
-	struct in6_addr addr6;
-	struct in_addr addr;
-	char what[80];
-
-	if (!wh_parse_addr4(text, &addr) && is_host(addr)) {
-		*out = addr;
-		return 0;
-	}
-	if (inet_pton(AF_INET6, text, &addr6) != 1)
-		return wh_conf_wrong(r, key, value, expected, hint);
-	snprintf(what, sizeof(what), "%s: an IPv6 address", key);
-	return wh_conf_later(r, value->at, what);
-}
-
-int wh_conf_addr4(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
-{
-	if (!wh_conf_is_word(value))
-		return wh_conf_wrong(r, key->name, value, WH_CONF_A_HOST, "");
-	return wh_conf_host4(r, key->name, value, value->text, WH_CONF_A_HOST, "", out);
 }

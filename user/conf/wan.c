@@ -11,6 +11,10 @@
 #define PORT_LOWEST 1024
 #define PORT_HIGHEST 65535
 #define PORTS_LEAST 256
+#define LOCAL_RANGE "%u-%u, which the kernel gives to its own sockets (net.ipv4.ip_local_port_range)"
+
+#define MTU4_LEAST 68	/* RFC 791 */
+#define MTU6_LEAST 1280 /* RFC 8200 §5 */
 
 static bool is_lan(const struct wh_config *config, const char *device)
 {
@@ -74,55 +78,6 @@ static int read_wan_device(struct wh_conf_reader *r, const struct wh_conf_key *k
 	return 0;
 }
 
-/* One address a family, so there is nothing more to take behind the first. */
-static int read_gateway_list(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *list,
-			     struct in_addr *out)
-{
-	const struct wh_conf_node *second = list->first->next;
-	int err = wh_conf_addr4(r, key, list->first, out);
-
-	if (err || !second)
-		return err;
-	err = wh_conf_addr4(r, key, second, &(struct in_addr){0});
-	return err ? err : wh_conf_refuse(&r->source, second->at, "gateway: a second IPv4 address");
-}
-
-static int read_gateway(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
-			void *out)
-{
-	static const char expected[] = "auto, an address, or a list of one address a family";
-	static const char *const words[] = {"auto", NULL};
-	struct wh_conf_wan *wan = out;
-	struct in_addr gateway;
-	int err;
-
-	if (wh_conf_is_word(value) && !strcmp(value->text, words[0]))
-		return 0;
-	if (wh_conf_is_word(value))
-		err = wh_conf_host4(r, key->name, value, value->text, expected, WH_CONF_HINT(value->text, words),
-				    &gateway);
-	else if (value->kind == WH_CONF_LIST && value->first)
-		err = read_gateway_list(r, key, value, &gateway);
-	else
-		err = wh_conf_wrong(r, key->name, value, expected, "");
-	if (err)
-		return err;
-	wan->gateway_auto = false;
-	wan->gateway = gateway;
-	return 0;
-}
-
-static int read_source(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
-		       void *out)
-{
-	struct wh_conf_wan *wan = out;
-	int err = wh_conf_addr4(r, key, value, &wan->source);
-
-	if (!err)
-		wan->source_auto = false;
-	return err;
-}
-
 static bool parse_ports(const char *text, uint64_t *first, uint64_t *last)
 {
 	const char *dash = strchr(text, '-');
@@ -136,6 +91,11 @@ static bool parse_ports(const char *text, uint64_t *first, uint64_t *last)
 	       !wh_parse_number(dash + 1, PORT_LOWEST, PORT_HIGHEST, last) && *last + 1 >= *first + PORTS_LEAST;
 }
 
+static bool overlap(struct wh_conf_ports local, uint64_t first, uint64_t last)
+{
+	return first <= local.last && last >= local.first;
+}
+
 static int read_ports(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
 		      void *out)
 {
@@ -143,14 +103,17 @@ static int read_ports(struct wh_conf_reader *r, const struct wh_conf_key *key, c
 	uint64_t first, last;
 	char expected[96];
 
-	if (wh_conf_is_word(value) && parse_ports(value->text, &first, &last)) {
-		wan->port_first = (uint16_t)first;
-		wan->port_last = (uint16_t)last;
-		return 0;
+	if (!wh_conf_is_word(value) || !parse_ports(value->text, &first, &last)) {
+		snprintf(expected, sizeof(expected), "FIRST-LAST within %d-%d, at least %d ports", PORT_LOWEST,
+			 PORT_HIGHEST, PORTS_LEAST);
+		return wh_conf_wrong(r, key->name, value, expected, "");
 	}
-	snprintf(expected, sizeof(expected), "FIRST-LAST within %d-%d, at least %d ports", PORT_LOWEST, PORT_HIGHEST,
-		 PORTS_LEAST);
-	return wh_conf_wrong(r, key->name, value, expected, "");
+	if (overlap(r->local, first, last))
+		return wh_conf_refuse(&r->source, value->at, "ports: %u-%u overlaps " LOCAL_RANGE, (unsigned)first,
+				      (unsigned)last, r->local.first, r->local.last);
+	wan->port_first = (uint16_t)first;
+	wan->port_last = (uint16_t)last;
+	return 0;
 }
 
 static int read_profile_name(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
@@ -177,38 +140,98 @@ static const struct wh_conf_choice nat_choices[] = {
 	{NULL, 0},
 };
 
+static const struct wh_conf_choice nat6_choices[] = {
+	{"auto", WH_NAT6_AUTO},
+	{"npt", WH_NAT6_NPT},
+	{"masquerade", WH_NAT6_MASQUERADE},
+	{"none", WH_NAT6_NONE},
+	{NULL, 0},
+};
+
+static const struct wh_conf_choice filtering_choices[] = {
+	{"address-and-port", WH_FILTER_ADDRESS_AND_PORT},
+	{"endpoint-independent", WH_FILTER_ENDPOINT_INDEPENDENT},
+	{NULL, 0},
+};
+
+#define AT(field) .offset = offsetof(struct wh_conf_wan, field)
 static const struct wh_conf_key wan_keys[] = {
-	{.name = "device", .read = read_wan_device, .offset = offsetof(struct wh_conf_wan, device)},
-	{.name = "enabled", .read = wh_conf_bool, .offset = offsetof(struct wh_conf_wan, enabled)},
-	{.name = "gateway", .read = read_gateway},
-	{.name = "source", .read = read_source},
-	{.name = "nat", .read = wh_conf_choose, .offset = offsetof(struct wh_conf_wan, nat), .choices = nat_choices},
-	{.name = "weight",
-	 .read = wh_conf_number,
-	 .offset = offsetof(struct wh_conf_wan, weight),
-	 .min = 1,
-	 .max = 1000},
+	{.name = "device", .read = read_wan_device, AT(device)},
+	{.name = "enabled", .read = wh_conf_bool, AT(enabled)},
+	{.name = "gateway", .read = wh_conf_gateway, .choices = wh_conf_auto_choices},
+	{.name = "source", .read = wh_conf_source, .choices = wh_conf_auto_choices},
+	{.name = "nat", .read = wh_conf_choose, AT(nat), .choices = nat_choices},
+	{.name = "nat6", .read = wh_conf_choose, AT(nat6), .choices = nat6_choices},
+	{.name = "prefix6", .read = wh_conf_prefix6, .choices = wh_conf_auto_choices},
+	{.name = "weight", .read = wh_conf_number, AT(weight), .min = 1, .max = 1000},
+	{.name = "mtu", .read = wh_conf_number, AT(mtu), .min = MTU4_LEAST, .max = 65535},
 	{.name = "ports", .read = read_ports},
-	{.name = "probe", .read = read_profile_name, .offset = offsetof(struct wh_conf_wan, profile)},
+	{.name = "filtering", .read = wh_conf_choose, AT(filtering), .choices = filtering_choices},
+	{.name = "probe", .read = read_profile_name, AT(profile)},
 	{.name = "accel", .read = wh_conf_accel},
-	WH_CONF_LATER("nat6"),
-	WH_CONF_LATER("prefix6"),
 	WH_CONF_LATER("metered"),
-	WH_CONF_LATER("mtu"),
 	WH_CONF_LATER("bandwidth"),
 	WH_CONF_LATER("quota"),
-	WH_CONF_LATER("filtering"),
 	WH_CONF_LATER("dns"),
 	WH_CONF_LATER("failback"),
 	{.name = NULL},
 };
+#undef AT
+
+/* Written ports have been looked at; the default ones matter where they are used. */
+static int check_default_ports(struct wh_conf_reader *r, const struct wh_conf_node *entry,
+			       const struct wh_conf_wan *wan)
+{
+	bool used = wan->nat == WH_NAT_MASQUERADE || wan->nat6 == WH_NAT6_AUTO || wan->nat6 == WH_NAT6_MASQUERADE;
+
+	if (!used || !overlap(r->local, wan->port_first, wan->port_last))
+		return 0;
+	return wh_conf_refuse(&r->source, entry->key->at, "%s: the default ports, %u-%u, overlap " LOCAL_RANGE,
+			      wan->name, wan->port_first, wan->port_last, r->local.first, r->local.last);
+}
+
+/* The key that says that this WAN is to carry IPv6, or NULL where only what is found there does. */
+static const char *asks_for_ipv6(const struct wh_conf_wan *wan)
+{
+	if (!wan->gateway_auto[WH_V6])
+		return "gateway";
+	if (!wan->source_auto[WH_V6])
+		return "source";
+	if (!wan->prefix6_auto)
+		return "prefix6";
+	return wan->nat6 == WH_NAT6_NPT || wan->nat6 == WH_NAT6_MASQUERADE ? "nat6" : NULL;
+}
+
+/* A source that is the gateway: one of them was copied too far. */
+static bool is_gateway(const struct wh_conf_wan *wan)
+{
+	return (!wan->source_auto[WH_V4] && wan->source4.s_addr == wan->gateway4.s_addr) ||
+	       (!wan->source_auto[WH_V6] && IN6_ARE_ADDR_EQUAL(&wan->source6, &wan->gateway6));
+}
+
+/* What one key may be because of another. */
+static int check_wan(struct wh_conf_reader *r, const struct wh_conf_node *entry, const struct wh_conf_wan *wan)
+{
+	const char *ipv6 = asks_for_ipv6(wan);
+
+	if (!wan->device[0])
+		return wh_conf_refuse(&r->source, entry->key->at, "the WAN \"%s\" has no device", wan->name);
+	if (is_gateway(wan))
+		return wh_conf_refuse(&r->source, wh_conf_find(entry, "source")->at,
+				      "source: is the gateway's address");
+	if (wan->mtu && wan->mtu < MTU6_LEAST && ipv6)
+		return wh_conf_refuse(&r->source, wh_conf_find(entry, "mtu")->at,
+				      "mtu: IPv6, which \"%s\" asks for, needs at least %d", ipv6, MTU6_LEAST);
+	return check_default_ports(r, entry, wan);
+}
 
 static int read_wan(struct wh_conf_reader *r, const struct wh_conf_node *entry)
 {
 	struct wh_conf_wan wan = {
 		.enabled = true,
-		.gateway_auto = true,
-		.source_auto = true,
+		.gateway_auto = {true, true},
+		.source_auto = {true, true},
+		.prefix6_auto = true,
 		.weight = 1,
 		.port_first = PORT_FIRST,
 		.port_last = PORT_LAST,
@@ -219,12 +242,11 @@ static int read_wan(struct wh_conf_reader *r, const struct wh_conf_node *entry)
 		return wh_conf_refuse(&r->source, entry->key->at, "wans: more than %d WANs", WH_MAX_WANS);
 	snprintf(wan.name, sizeof(wan.name), "%s", entry->key->text);
 	err = wh_conf_section(r, wan.name, entry, wan_keys, &wan);
-	if (err)
-		return err;
-	if (!wan.device[0])
-		return wh_conf_refuse(&r->source, entry->key->at, "the WAN \"%s\" has no device", wan.name);
-	r->config->wans[r->config->n_wans++] = wan;
-	return 0;
+	if (!err)
+		err = check_wan(r, entry, &wan);
+	if (!err)
+		r->config->wans[r->config->n_wans++] = wan;
+	return err;
 }
 
 int wh_conf_wans(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)

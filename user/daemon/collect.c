@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * collect.c: walks the tables in small slices for ever: what is idle goes to the sweep, what is there is
- * counted for `status`.
+ * collect.c: walks the tables of both families in small slices for ever: what is idle goes to the sweep, users' flows
+ * are counted for `status`.  How long is idle stands in timers.c.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -11,121 +11,212 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-/* Idle times with their sources: RFC 4787 REQ-5, RFC 5508 REQ-2, RFC 5382 REQ-5, RFC 7857 §2. */
-static const uint64_t timers_ns[WH_TIMER_COUNT] = {
-	[WH_TIMER_UDP] = 300 * WH_NS_PER_S,
-	[WH_TIMER_ICMP] = 60 * WH_NS_PER_S,
-	[WH_TIMER_TCP_TRANSITORY] = 240 * WH_NS_PER_S,
-	[WH_TIMER_TCP_ESTABLISHED] = 7440 * WH_NS_PER_S,
-	[WH_TIMER_RESET] = 10 * WH_NS_PER_S,
-};
-
-#define WALK_SLICE 1024 /* flows a slice: well under a millisecond of work */
-
 /* live → dying → gone → deleted */
 #define BIND_LOOKS 3
 
-struct collection {
+#define CLIENTS_EVERY_NS (10 * WH_NS_PER_S)
+
+/* One slice of everything; `family` is the one of what is being walked. */
+struct slice {
 	struct wh_daemon *d;
-	struct wh_sweep *form;
+	enum wh_family family;
 	uint64_t now_ns;
 };
 
+/* --- the sweep -------------------------------------------------------------------------------------------- */
+
+static void clear_form(struct wh_sweep *form)
+{
+	form->flows = 0;
+	form->binds = 0;
+	form->ports = 0;
+}
+
+static void run_form(struct wh_daemon *d, enum wh_family family)
+{
+	struct wh_sweep *form = wh_tables_form(&d->tables, family);
+	int err;
+
+	if (!form->flows && !form->binds && !form->ports)
+		return;
+	memcpy(form->timers_ns, wh_timers_ns(), sizeof(form->timers_ns));
+	form->task = WH_SWEEP_EXPIRE;
+	err = wh_programs_sweep(d->programs, family);
+	if (err)
+		wh_error("the sweep does not run: %s", strerror(-err));
+	clear_form(form);
+}
+
+/* --- laps ------------------------------------------------------------------------------------------------- */
+
+/* After a slice of the lap's walk: on to the next table where this one has come to its end, or failed. */
+static void step(struct wh_lap *lap, int err)
+{
+	if (err)
+		wh_warn("a walk through the flows' tables failed and is begun anew: %s", strerror(-err));
+	if (!lap->walk.done && !err)
+		return;
+	memset(&lap->walk, 0, sizeof(lap->walk));
+	if (lap->family == WH_V6)
+		lap->done = true;
+	lap->family = lap->family == WH_V4 ? WH_V6 : WH_V4;
+}
+
+/* --- flows ------------------------------------------------------------------------------------------------ */
+
 /* The shortest time after which a flow of this protocol may be over: the sweep knows the rest. */
-static uint64_t shortest_ns(const struct wh_flow4_key *key, const struct wh_flow4 *flow)
+static uint64_t shortest_ns(const struct wh_flow_entry *entry)
 {
-	if (key->proto == IPPROTO_UDP)
-		return timers_ns[WH_TIMER_UDP];
-	if (key->proto != IPPROTO_TCP)
-		return timers_ns[WH_TIMER_ICMP];
-	return timers_ns[flow->pin.state == WH_FLOW_RESET ? WH_TIMER_RESET : WH_TIMER_TCP_TRANSITORY];
+	if (entry->flow.flags & (WH_FLOW_FOREIGN | WH_FLOW_INBOUND))
+		return wh_timers_ns()[WH_TIMER_ICMP];
+	switch (wh_flow_proto(entry)) {
+	case IPPROTO_UDP:
+		return wh_timers_ns()[WH_TIMER_UDP];
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return wh_timers_ns()[WH_TIMER_ICMP];
+	case IPPROTO_TCP:
+		return wh_timers_ns()[entry->flow.pin.state == WH_FLOW_RESET ? WH_TIMER_RESET
+									     : WH_TIMER_TCP_TRANSITORY];
+	default:
+		return wh_timers_ns()[WH_TIMER_OTHER];
+	}
 }
 
-static void run_form(struct collection *c)
+static void consider_flow(void *arg, const struct wh_flow_entry *entry)
 {
-	if (!c->form->flows && !c->form->binds)
+	const struct slice *s = arg;
+
+	if (wh_flow_is_users(&entry->flow))
+		s->d->collection.seen[entry->flow.pin.wan]++;
+	if (s->now_ns < entry->flow.seen_ns + shortest_ns(entry))
 		return;
-	memcpy(c->form->timers_ns, timers_ns, sizeof(timers_ns));
-	c->form->task = WH_SWEEP_EXPIRE;
-	if (wh_programs_sweep(c->d->programs))
-		wh_error("the sweep does not run: %s", strerror(errno));
-	c->form->flows = 0;
-	c->form->binds = 0;
+	wh_tables_form_flow(&s->d->tables, entry);
+	if (wh_tables_form(&s->d->tables, s->family)->flows == WH_SWEEP_SLICE)
+		run_form(s->d, s->family);
 }
 
-static void consider_flow(void *arg, const struct wh_flow4_key *key, const struct wh_flow4 *flow)
+static void walk_flows(struct slice *s)
 {
-	struct collection *c = arg;
+	struct wh_collection *c = &s->d->collection;
 
-	if (!(flow->flags & WH_FLOW_PROBE))
-		c->d->flows_seen[flow->pin.wan < WH_MAX_WANS ? flow->pin.wan : WH_MAX_WANS]++;
-	if (c->now_ns < flow->seen_ns + shortest_ns(key, flow))
+	s->family = c->flows.family;
+	step(&c->flows, wh_tables_walk(&s->d->tables, s->family, &c->flows.walk, WH_COLLECT_SLICE, consider_flow, s));
+	run_form(s->d, s->family);
+	if (s->family == WH_V6 && c->flows.family == WH_V4) { /* a whole lap */
+		memcpy(s->d->flows_on, c->seen, sizeof(c->seen));
+		memset(c->seen, 0, sizeof(c->seen));
+	}
+}
+
+/* --- bindings and their ports ------------------------------------------------------------------------------ */
+
+static void consider_bind(void *arg, const void *key, const struct wh_bind *bind)
+{
+	const struct slice *s = arg;
+	struct wh_bind_batch *batch = &s->d->collection.batch;
+
+	if ((bind->users && !(bind->users & (WH_BIND_DYING | WH_BIND_GONE))) || batch->n == WH_COLLECT_SLICE)
 		return;
-	c->form->flow[c->form->flows++] = *key;
-	if (c->form->flows == WH_SWEEP_SLICE)
-		run_form(c);
-}
-
-static void consider_bind(void *arg, const struct wh_bind4_key *key, const struct wh_bind4 *bind)
-{
-	struct collection *c = arg;
-
-	if (bind->users && !(bind->users & (WH_BIND_DYING | WH_BIND_GONE)))
-		return;
-	if (c->form->binds < WH_SWEEP_SLICE) /* the rest waits for the next walk */
-		c->form->bind[c->form->binds++] = *key;
-}
-
-static void end_flow_round(struct wh_daemon *d)
-{
-	memcpy(d->flows_on, d->flows_seen, sizeof(d->flows_on));
-	memset(d->flows_seen, 0, sizeof(d->flows_seen));
-	memset(&d->flow_walk, 0, sizeof(d->flow_walk));
+	memcpy(&batch->keys[batch->n++], key,
+	       s->family == WH_V4 ? sizeof(batch->keys[0].key4) : sizeof(batch->keys[0].key6));
 }
 
 /*
  * A binding that is going takes three looks, and between the last two its endpoint can open no flow: so a
  * batch is looked at in consecutive slices, and only then the next one is begun.
  */
-static void walk_binds(struct wh_daemon *d, struct collection *c)
+static void walk_binds(struct slice *s)
 {
-	struct wh_bind_batch *batch = &d->binds;
+	struct wh_collection *c = &s->d->collection;
+	struct wh_bind_batch *batch = &c->batch;
 
 	if (!batch->looks) {
-		if (wh_tables_walk_binds(&d->tables, &d->bind_walk, WH_SWEEP_SLICE, consider_bind, c) ||
-		    d->bind_walk.done)
-			memset(&d->bind_walk, 0, sizeof(d->bind_walk));
-		batch->n = c->form->binds;
-		memcpy(batch->keys, c->form->bind, sizeof(batch->keys));
+		s->family = c->binds.family;
+		batch->family = s->family;
+		batch->n = 0;
+		step(&c->binds, wh_tables_walk_binds(&s->d->tables, s->family, &c->binds.walk, WH_COLLECT_SLICE,
+						     consider_bind, s));
 		batch->looks = batch->n ? BIND_LOOKS : 0;
-	} else {
-		c->form->binds = batch->n;
-		memcpy(c->form->bind, batch->keys, sizeof(batch->keys));
 	}
+	for (unsigned i = 0; batch->looks && i < batch->n; i++) {
+		wh_tables_form_bind(&s->d->tables, batch->family, &batch->keys[i]);
+		if (wh_tables_form(&s->d->tables, batch->family)->binds == WH_SWEEP_SLICE)
+			run_form(s->d, batch->family);
+	}
+	run_form(s->d, batch->family);
 	if (batch->looks)
 		batch->looks--;
 }
 
+static void consider_port(void *arg, const struct wh_port_key *key, uint32_t freed_s)
+{
+	const struct slice *s = arg;
+
+	if (!freed_s || (freed_s != WH_PORT_GONE && s->now_ns < freed_s * WH_NS_PER_S + wh_timers_ns()[WH_TIMER_PORT]))
+		return;
+	wh_tables_form_port(&s->d->tables, s->family, key);
+	if (wh_tables_form(&s->d->tables, s->family)->ports == WH_SWEEP_SLICE)
+		run_form(s->d, s->family);
+}
+
+static void walk_ports(struct slice *s)
+{
+	struct wh_lap *lap = &s->d->collection.ports;
+
+	s->family = lap->family;
+	step(lap, wh_tables_walk_ports(&s->d->tables, s->family, &lap->walk, WH_COLLECT_SLICE, consider_port, s));
+	run_form(s->d, s->family);
+}
+
+/* --- clients ---------------------------------------------------------------------------------------------- */
+
+static void consider_client(void *arg, const struct wh_client_key *key, uint32_t flows)
+{
+	const struct slice *s = arg;
+
+	if (!flows)
+		wh_tables_forget_client(&s->d->tables, key);
+}
+
+/* Those without flows, now and then: most will have some again soon. */
+static void walk_clients(struct slice *s)
+{
+	struct wh_collection *c = &s->d->collection;
+
+	if (!c->clients.started && s->now_ns < c->clients_ns + CLIENTS_EVERY_NS)
+		return;
+	if (!c->clients.started)
+		c->clients_ns = s->now_ns;
+	if (wh_tables_walk_clients(&s->d->tables, &c->clients, WH_COLLECT_SLICE, consider_client, s) || c->clients.done)
+		memset(&c->clients, 0, sizeof(c->clients));
+}
+
+/* --- time ------------------------------------------------------------------------------------------------- */
+
+/* Whether everything has been walked through since the last rest. */
+static bool may_rest(struct wh_collection *c)
+{
+	if (!c->flows.done || !c->binds.done || !c->ports.done || c->batch.looks)
+		return false;
+	c->flows.done = c->binds.done = c->ports.done = false;
+	return true;
+}
+
 void wh_collect_on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct timeval between_slices = {.tv_usec = 20000}, between_rounds = {.tv_sec = 1};
+	static const struct timeval between_slices = {.tv_usec = 20000}, rest = {.tv_sec = 1};
 	struct wh_daemon *d = arg;
-	struct collection c = {.d = d, .form = d->tables.sweep_form, .now_ns = wh_now_ns()};
-	bool round_done;
+	struct slice s = {.d = d, .now_ns = wh_now_ns()};
 
 	(void)fd;
 	(void)what;
-	c.form->flows = 0;
-	c.form->binds = 0;
-	if (wh_tables_walk(&d->tables, &d->flow_walk, WALK_SLICE, consider_flow, &c)) {
-		wh_warn("the walk through the flows failed and is begun anew");
-		d->flow_walk.done = true;
-	}
-	walk_binds(d, &c);
-	run_form(&c);
-	round_done = d->flow_walk.done;
-	if (round_done)
-		end_flow_round(d);
+	clear_form(wh_tables_form(&d->tables, WH_V4)); /* whatever an earlier controller left there */
+	clear_form(wh_tables_form(&d->tables, WH_V6));
+	walk_flows(&s);
+	walk_binds(&s);
+	walk_ports(&s);
+	walk_clients(&s);
 	wh_overrides_expire(d);
-	evtimer_add(d->collect_timer, round_done && !d->binds.looks ? &between_rounds : &between_slices);
+	evtimer_add(d->collect_timer, may_rest(&d->collection) ? &rest : &between_slices);
 }

@@ -5,13 +5,17 @@
  *
  *	main.c       options, signals, start and end
  *	start.c      taking up work: kernel objects, tables, sockets, in their order
+ *	settle.c     a configuration taken: numbers, tables, policy; reload
  *	turn.c       the heartbeat of it all: signals and time → model → probes and masks
- *	world.c      kernel's picture → rows of the tables and attached programs
+ *	world.c      kernel's picture → rows of the tables and attached programs; world_wan.c: of WANs
+ *	neighbours.c the gateways' link-layer addresses; kernel entries pinned while its own default WAN is dead
+ *	firewall.c   our table in the kernel's firewall, and what follows from changes of the ruleset
+ *	slow.c       packets to cut up, fragments to keep waiting
  *	routes.c     kernel's routes → wh_routes
  *	policy.c     configuration → classes and bucket tables
  *	flip.c       model → masks: the only writer of wh_steer's masks
- *	aftermath.c  after a switch: resets, verification, the record
- *	collect.c    idle flows and bindings; counts for status
+ *	aftermath.c  after a switch: verification, the record; aftermath_reset.c: the sessions that cannot go on
+ *	collect.c    idle flows, bindings and ports; counts for status; timers.c: how long is idle
  *	overrides.c  the hand: verbs, expiry, what survives a reboot
  *	status.c, verbs.c, control.c, records.c, metrics.c   what is told to people
  */
@@ -25,13 +29,19 @@
 #include "daemon/control.h"
 #include "daemon/records.h"
 #include "kern/attach.h"
+#include "kern/firewall.h"
+#include "kern/firewall_watch.h"
+#include "kern/ipsec.h"
 #include "kern/load.h"
 #include "kern/netlink.h"
+#include "kern/resolve.h"
+#include "kern/slow.h"
 #include "kern/tables.h"
 #include "model/model.h"
 #include "prober/prober.h"
 
 #define WH_REASON_LEN 96
+#define WH_COLLECT_SLICE 1024 /* entries a slice: well under a millisecond of work */
 
 /* An override by hand, beside its bit in wh_steer. */
 struct wh_override {
@@ -39,20 +49,22 @@ struct wh_override {
 	char reason[WH_REASON_LEN];
 };
 
-/* What follows the death of a WAN, until its record is written. */
+/* What follows the death of a WAN, until its record is written: one for both families where they die together. */
 struct wh_aftermath {
 	bool open;
-	struct wh_change change;
+	bool died[WH_FAMILIES];
+	struct wh_change change; /* the first one */
 	char evidence[160];
 	char cause[32];
 	uint64_t flipped_ns;
 	double flip_us;
-	uint64_t lost;
+	int64_t lost; /* -1: not known */
 	uint64_t moved_before;
 	uint64_t reset_before;
 	uint64_t reset_by_walk;
 	uint64_t answered_ns;
-	bool switched; /* another WAN could take over */
+	bool switched;	      /* another WAN could take over */
+	uint64_t returned_ns; /* when it was last told that the WAN is in use again */
 };
 
 /* Sent packets of a WAN when something was last heard on it: what came after was lost. */
@@ -63,14 +75,23 @@ struct wh_heard {
 
 /* The prefixes in wh_routes, sorted. */
 struct wh_route_entry {
-	struct wh_route4_key key;
-	enum wh_route_kind kind;
+	struct wh_route_key key;
+	struct wh_route route;
 };
 
 struct wh_route_set {
 	struct wh_route_entry *entries;
 	size_t n, room;
 	bool failed; /* memory ran out: not whole */
+};
+
+/* A gateway, and what is known of its link-layer address. */
+struct wh_gateway {
+	unsigned ifindex;
+	struct in6_addr addr; /* IPv4: ::ffff:a.b.c.d; ::: there is none to be asked for */
+	uint8_t mac[ETH_ALEN];
+	bool known;
+	uint64_t asked_ns, heard_ns;
 };
 
 /* Bytes when rates were last worked out, and what they were. */
@@ -80,11 +101,31 @@ struct wh_rate {
 	double tx_bps, rx_bps;
 };
 
+/* A walk for ever, through one family's table and then through the other's. */
+struct wh_lap {
+	enum wh_family family;
+	struct wh_flow_walk walk;
+	bool done; /* both have been walked through since it was last set back */
+};
+
 /* Bindings that are on their way out. */
 struct wh_bind_batch {
-	struct wh_bind4_key keys[WH_SWEEP_SLICE];
+	enum wh_family family;
+	union {
+		struct wh_bind4_key key4;
+		struct wh_bind6_key key6;
+	} keys[WH_COLLECT_SLICE];
 	unsigned n;
 	unsigned looks; /* still to be taken at them */
+};
+
+/* Where the collection stands. */
+struct wh_collection {
+	struct wh_lap flows, binds, ports;
+	struct wh_flow_walk clients;
+	uint64_t clients_ns; /* when the clients were last begun with */
+	struct wh_bind_batch batch;
+	uint64_t seen[WH_MAX_WANS]; /* users' flows by WAN, in this lap so far */
 };
 
 struct wh_daemon {
@@ -97,10 +138,16 @@ struct wh_daemon {
 	/* what runs */
 	struct event_base *base;
 	struct event *turn_timer, *netlink_event, *prober_event, *collect_timer, *walk_timer, *world_timer;
+	struct event *ipsec_event, *resolver_event, *neighbour_timer, *firewall_event, *firewall_timer, *slow_event,
+		*slow_timer;
 	struct event *signals[3];
 	struct wh_programs *programs;
 	struct wh_tables tables;
 	struct wh_netlink *netlink;
+	struct wh_ipsec *ipsec; /* NULL where the kernel has none */
+	struct wh_resolver *resolver;
+	struct wh_firewall_watch *firewall_watch;
+	struct wh_slow_path *slow;
 	struct wh_prober *prober;
 	struct wh_control *control;
 	struct wh_records *records;
@@ -123,18 +170,23 @@ struct wh_daemon {
 	struct wh_rate rates[WH_MAX_WANS];
 	struct wh_route_set routes;
 
-	const char *missing[WH_MAX_WANS]; /* what a WAN last lacked to be usable; NULL: never anything */
+	const char *missing[WH_MAX_WANS][WH_FAMILIES]; /* what it last lacked to be usable; NULL: never anything */
+	struct wh_gateway gateways[WH_MAX_WANS][WH_FAMILIES];
+	struct wh_gateway pinned[WH_FAMILIES]; /* the kernel's entry that we made permanent */
+	bool no_kernel_route[WH_FAMILIES];     /* told already */
+	uint64_t ruleset_shown_ns;	       /* when flows were last made to show themselves again */
+	uint64_t ipsec_changes;
 
 	/* work in progress */
 	struct wh_override overrides[WH_MAX_WANS];
 	struct wh_aftermath aftermath[WH_MAX_WANS];
-	uint8_t owed;	 /* WANs whose sessions are still to be told, bit by number */
-	unsigned walked; /* the WAN that is being walked for, WH_WAN_NONE: none */
+	uint8_t owed[WH_FAMILIES]; /* WANs whose sessions are still to be told, bit by number */
+	unsigned walked;	   /* the WAN that is being walked for, WH_WAN_NONE: none */
+	enum wh_family walked_family;
 	struct wh_flow_walk reset_walk;
 	int packet_socket;
-	struct wh_flow_walk flow_walk, bind_walk;
-	struct wh_bind_batch binds;
-	uint64_t flows_seen[WH_MAX_WANS + 1], flows_on[WH_MAX_WANS + 1]; /* this round's, the last whole round's */
+	struct wh_collection collection;
+	uint64_t flows_on[WH_MAX_WANS]; /* users' flows by WAN, as they were last counted */
 	uint64_t next_turn_ns;
 	uint64_t prober_died_ns;
 
@@ -150,6 +202,12 @@ struct wh_daemon {
 /* -EINVAL: the configuration does not go with the machine; -errno; then end it all the same. */
 int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *error, size_t error_len);
 void wh_daemon_end(struct wh_daemon *d);
+
+/* settle.c */
+/* Take a configuration: numbers for its WANs, and the model. */
+void wh_settle_take(struct wh_daemon *d, const struct wh_config *config);
+/* Bring everything into line with the configuration that was just taken; the hand and the policy too. 0 or -errno. */
+int wh_settle(struct wh_daemon *d, char *error, size_t error_len);
 /* Read the configuration again; 0 or -errno with a line in `error` and nothing changed. */
 int wh_daemon_reload(struct wh_daemon *d, char *error, size_t error_len);
 
@@ -177,6 +235,37 @@ void wh_world_forget(struct wh_daemon *d, const struct wh_wan old_wans[WH_MAX_WA
 /* The prober's end of its veth: row, device, hook. */
 int wh_world_prober(struct wh_daemon *d, char *error, size_t error_len);
 int wh_world_write_wan(struct wh_daemon *d, unsigned wan);
+/* wh_devices; taken out only if it is still what it was: two WANs may have changed places. */
+void wh_world_set_device(struct wh_daemon *d, unsigned ifindex, enum wh_role role, unsigned number, unsigned l2_len);
+void wh_world_unset_device(struct wh_daemon *d, unsigned ifindex, enum wh_role role, unsigned number);
+/* Attach where it is not attached; 0 also when it was. `first`: not before, so its absence is no news. */
+int wh_world_attach(struct wh_daemon *d, enum wh_hook hook, const char *device, unsigned ifindex, unsigned l2_len,
+		    bool first);
+
+/* world_wan.c */
+void wh_world_wan(struct wh_daemon *d, unsigned wan);
+
+/* neighbours.c */
+int wh_neighbours_start(struct wh_daemon *d);
+/* Put what is known of the gateways in the row's fields into the row. */
+void wh_neighbours_fill(struct wh_daemon *d, unsigned wan, struct wh_wan *row);
+/* A WAN is in doubt: ask everybody for its gateways now. */
+void wh_neighbours_suspect(struct wh_daemon *d, unsigned wan);
+/* Pin the gateway of the kernel's own default route while that WAN is dead, and take the pin back after. */
+void wh_neighbours_pin(struct wh_daemon *d);
+
+/* firewall.c */
+/* The table and the watch; 0 or -errno with a line in `error`. */
+int wh_firewall_start(struct wh_daemon *d, char *error, size_t error_len);
+/* The table and the mode as the configuration has them now. 0 or -errno with a line in `error`. */
+int wh_firewall_settle(struct wh_daemon *d, char *error, size_t error_len);
+/* Rules or routes have changed: each flow is looked at once more, now or as soon as that may be done again. */
+void wh_firewall_show_again(struct wh_daemon *d);
+/* Tell once where the kernel has no default route for new flows to pass by. */
+void wh_firewall_routes(struct wh_daemon *d);
+
+/* slow.c */
+int wh_slow_start(struct wh_daemon *d);
 
 /* routes.c */
 void wh_routes_update(struct wh_daemon *d);
@@ -197,10 +286,21 @@ void wh_aftermath_flipped(struct wh_daemon *d, uint64_t flipped_ns);
 /* Whether a switch is waited on for its first answer. */
 bool wh_aftermath_waits(const struct wh_daemon *d);
 void wh_aftermath_watch(struct wh_daemon *d, uint64_t now_ns);
+
+/* aftermath_reset.c */
+/* Begin to tell sessions on dead WANs, as soon as there is a better one, and not before. */
+void wh_aftermath_walk(struct wh_daemon *d);
 void wh_aftermath_on_walk(evutil_socket_t fd, short what, void *arg);
+/* The WANs that take new flows of the class in that family; of any class. */
+uint8_t wh_fresh_for(const struct wh_daemon *d, unsigned class, enum wh_family family);
+uint8_t wh_fresh_anywhere(const struct wh_daemon *d, enum wh_family family);
 
 /* collect.c */
 void wh_collect_on_timer(evutil_socket_t fd, short what, void *arg);
+
+/* timers.c */
+/* Idle times by enum wh_timer, scaled as the environment says. */
+const uint64_t *wh_timers_ns(void);
 
 /* overrides.c */
 void wh_overrides_load(struct wh_daemon *d);
@@ -212,7 +312,6 @@ void wh_overrides_expire(struct wh_daemon *d);
 /* status.c */
 json_t *wh_status(struct wh_daemon *d);
 json_t *wh_status_wan(struct wh_daemon *d, unsigned wan);
-json_t *wh_status_reasons(const struct wh_daemon *d);
 
 /* verbs.c: the table for wh_control_start() */
 extern const struct wh_control_handler wh_verbs[];

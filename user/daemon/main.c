@@ -85,11 +85,14 @@ static int run(struct wh_daemon *d, const struct wh_config *config)
 	char error[WH_CONF_ERROR_LEN] = "";
 	int err;
 
-	/* A busy box must not make a WAN look dead, nor a dead one wait. Without the privilege it goes without. */
-	setpriority(PRIO_PROCESS, 0, NICE);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN); /* while it starts, the file that it has just read is the newest */
 	err = wh_daemon_start(d, config, error, sizeof(error));
+	/*
+	 * A busy box must not make a WAN look dead, nor a dead one wait; but loading the programs, which takes a second or
+	 * two, takes no packets' time. Without the privilege it goes without.
+	 */
+	setpriority(PRIO_PROCESS, 0, NICE);
 
 	if (err) {
 		wh_error("%s", error);

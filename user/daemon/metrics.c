@@ -25,12 +25,16 @@ struct family {
 };
 
 static const struct family wan_families[] = {
-	{"wan_rtt_seconds", "gauge", "seconds", "Smoothed round trip of the WAN's probes.", "rtt_ms", 1e-3},
-	{"wan_jitter_seconds", "gauge", "seconds", "Jitter of the WAN's probes.", "jitter_ms", 1e-3},
-	{"wan_loss_ratio", "gauge", "ratio", "Share of the WAN's probes that were lost.", "loss_ratio", 1},
 	{"wan_transmit_bytes", "counter", "bytes", "IP bytes sent by the WAN.", "tx_bytes", 1},
 	{"wan_receive_bytes", "counter", "bytes", "IP bytes received by the WAN.", "rx_bytes", 1},
 	{"wan_flows", "gauge", NULL, "Live flows on the WAN.", "flows", 1},
+};
+
+/* By WAN and address family. */
+static const struct family probe_families[] = {
+	{"wan_rtt_seconds", "gauge", "seconds", "Smoothed round trip of the WAN's probes.", "rtt_ms", 1e-3},
+	{"wan_jitter_seconds", "gauge", "seconds", "Jitter of the WAN's probes.", "jitter_ms", 1e-3},
+	{"wan_loss_ratio", "gauge", "ratio", "Share of the WAN's probes that were lost.", "loss_ratio", 1},
 };
 
 static const struct family class_families[] = {
@@ -52,6 +56,11 @@ static const struct family daemon_families[] = {
 	{"config_reloads", "counter", NULL, "Reloads that took effect.", "reloads_ok", 1},
 	{"config_reload_failures", "counter", NULL, "Reloads that were refused.", "reloads_failed", 1},
 };
+
+/* The objects of the address families in a WAN's, and their labels. */
+static const struct {
+	const char *key, *label;
+} address_families[] = {{"v4", "ipv4"}, {"v6", "ipv6"}};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -131,33 +140,55 @@ static void put_wan_info(FILE *out, const json_t *wans)
 
 	put_head(out, &family);
 	json_array_foreach(wans, i, wan) {
-		const json_t *v4 = json_object_get(wan, "v4");
+		for (unsigned f = 0; f < COUNT(address_families); f++) {
+			const json_t *part = json_object_get(wan, address_families[f].key);
 
-		put_label(out, "wanhelm_wan_info{", "wan", text_of(wan, "name"));
-		put_label(out, ",", "device", text_of(wan, "device"));
-		put_label(out, ",", "address", text_of(v4, "address"));
-		put_label(out, ",", "gateway", text_of(v4, "gateway"));
-		fputs("} 1\n", out);
+			put_label(out, "wanhelm_wan_info{", "wan", text_of(wan, "name"));
+			put_label(out, ",", "device", text_of(wan, "device"));
+			put_label(out, ",", "family", address_families[f].label);
+			put_label(out, ",", "address", text_of(part, "address"));
+			put_label(out, ",", "gateway", text_of(part, "gateway"));
+			fputs("} 1\n", out);
+		}
 	}
 }
 
-/* One series for each WAN and state, of which exactly one a WAN is 1. */
+/* One series for each state, of which exactly one is 1; `label` is the address family's, or NULL. */
+static void put_states(FILE *out, const struct family *family, const json_t *wan, const json_t *part, const char *label)
+{
+	const char *now = text_of(part, "state");
+
+	for (unsigned s = 0; s < WH_WAN_STATE_COUNT; s++) {
+		put_name(out, family);
+		put_label(out, "{", "wan", text_of(wan, "name"));
+		if (label)
+			put_label(out, ",", "family", label);
+		put_label(out, ",", "state", wh_word_of_state(s));
+		fprintf(out, "} %d\n", now && strcmp(now, wh_word_of_state(s)) == 0);
+	}
+}
+
 static void put_wan_states(FILE *out, const json_t *wans)
 {
-	static const struct family family = {"wan_state", "gauge", NULL, "The WAN's state: 1 for the one it is in.",
-					     NULL,	  0};
+	static const struct family whole = {"wan_state", "gauge", NULL, "The WAN's state: 1 for the one it is in.",
+					    NULL,	 0};
+	static const struct family by_family = {"wan_family_state",
+						"gauge",
+						NULL,
+						"The WAN's state in one address family: 1 for the one it is in.",
+						NULL,
+						0};
 	const json_t *wan;
 	size_t i;
 
-	put_head(out, &family);
+	put_head(out, &whole);
+	json_array_foreach(wans, i, wan)
+		put_states(out, &whole, wan, wan, NULL);
+	put_head(out, &by_family);
 	json_array_foreach(wans, i, wan) {
-		const char *now = text_of(wan, "state");
-
-		for (unsigned s = 0; s < WH_WAN_STATE_COUNT; s++) {
-			put_label(out, "wanhelm_wan_state{", "wan", text_of(wan, "name"));
-			put_label(out, ",", "state", wh_word_of_state(s));
-			fprintf(out, "} %d\n", now && strcmp(now, wh_word_of_state(s)) == 0);
-		}
+		for (unsigned f = 0; f < COUNT(address_families); f++)
+			put_states(out, &by_family, wan, json_object_get(wan, address_families[f].key),
+				   address_families[f].label);
 	}
 }
 
@@ -185,6 +216,18 @@ static void put_wan_since(FILE *out, const json_t *wans)
 	}
 }
 
+static void put_probes(FILE *out, const struct family *family, const json_t *wan)
+{
+	for (unsigned f = 0; f < COUNT(address_families); f++) {
+		put_name(out, family);
+		put_label(out, "{", "wan", text_of(wan, "name"));
+		put_label(out, ",", "family", address_families[f].label);
+		fputc('}', out);
+		put_number(out, json_object_get(json_object_get(wan, address_families[f].key), family->key),
+			   family->scale);
+	}
+}
+
 static void put_wans(FILE *out, const json_t *wans)
 {
 	const json_t *wan;
@@ -193,6 +236,11 @@ static void put_wans(FILE *out, const json_t *wans)
 	put_wan_info(out, wans);
 	put_wan_states(out, wans);
 	put_wan_since(out, wans);
+	for (unsigned f = 0; f < COUNT(probe_families); f++) {
+		put_head(out, &probe_families[f]);
+		json_array_foreach(wans, i, wan)
+			put_probes(out, &probe_families[f], wan);
+	}
 	for (unsigned f = 0; f < COUNT(wan_families); f++) {
 		const struct family *family = &wan_families[f];
 
@@ -232,28 +280,29 @@ static void put_classes(FILE *out, const json_t *classes)
 	}
 }
 
-/* The reasons are of two kinds, told apart by their names: left to the kernel, and dropped. */
-static void put_reasons(FILE *out, const json_t *reasons, bool to_kernel)
+/* Counts by name: one series each. */
+static void put_counts(FILE *out, const struct family *family, const char *label, json_t *counts)
 {
-	static const struct family families[] = {
-		{"drops", "counter", NULL, "Packets dropped, by reason.", NULL, 0},
-		{"kernel_packets", "counter", NULL, "Packets left to the kernel, by reason.", NULL, 0},
-	};
-	const struct family *family = &families[to_kernel];
+	const char *name;
+	json_t *count;
 
 	put_head(out, family);
-	for (unsigned i = WH_REASON_NONE + 1; i < WH_REASON_COUNT; i++) {
-		if ((i >= WH_REASON_FIRST_KERNEL) != to_kernel)
-			continue;
+	json_object_foreach(counts, name, count) {
 		put_name(out, family);
-		put_label(out, "{", "reason", wh_word_of_reason((enum wh_reason)i));
-		fprintf(out, "} %lld\n",
-			(long long)json_integer_value(json_object_get(reasons, wh_word_of_reason((enum wh_reason)i))));
+		put_label(out, "{", label, name);
+		fputc('}', out);
+		put_number(out, count, 1);
 	}
 }
 
-char *wh_metrics_text(const json_t *status, const json_t *reasons)
+char *wh_metrics_text(const json_t *status)
 {
+	static const struct family drops = {"drops", "counter", NULL, "Packets dropped, by reason.", NULL, 0};
+	static const struct family kernel = {
+		"kernel_packets", "counter", NULL, "Packets left to the kernel, by reason.", NULL, 0};
+	static const struct family slow = {
+		"slow_frames", "counter", NULL, "Packets that the controller was handed, by what became of them.",
+		NULL,	       0};
 	const json_t *daemon = json_object_get(status, "daemon");
 	char *text = NULL;
 	size_t len;
@@ -266,8 +315,9 @@ char *wh_metrics_text(const json_t *status, const json_t *reasons)
 	put_daemon(out, daemon);
 	put_wans(out, json_object_get(status, "wans"));
 	put_classes(out, json_object_get(status, "classes"));
-	put_reasons(out, reasons, false);
-	put_reasons(out, reasons, true);
+	put_counts(out, &drops, "reason", json_object_get(status, "drops"));
+	put_counts(out, &kernel, "reason", json_object_get(status, "kernel"));
+	put_counts(out, &slow, "fate", json_object_get(daemon, "slow"));
 	fputs("# EOF\n", out);
 	failed = ferror(out) != 0;
 	if (fclose(out) != 0 || failed) {

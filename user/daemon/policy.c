@@ -23,6 +23,7 @@ static int store_classes(struct wh_daemon *d)
 			memcpy(row.name, class->name, sizeof(row.name));
 			row.affinity = (__u8) class->affinity;
 			row.on_failover = (__u8) class->on_failover;
+			row.on_none = (__u8) class->on_none;
 		}
 		if (bpf_map_update_elem(d->tables.classes, &i, &row, BPF_ANY))
 			return -errno;

@@ -33,6 +33,24 @@ static void on_netlink(evutil_socket_t fd, short what, void *arg)
 		wh_warn("netlink: %s", strerror(-err));
 }
 
+static void on_ipsec(evutil_socket_t fd, short what, void *arg)
+{
+	struct wh_daemon *d = arg;
+
+	(void)fd;
+	(void)what;
+	if (wh_ipsec_read(d->ipsec))
+		wh_warn("the IPsec policies cannot be read");
+}
+
+static void on_policies(void *arg)
+{
+	struct wh_daemon *d = arg;
+
+	d->ipsec_changes++;
+	wh_routes_update(d);
+}
+
 /* --- the prober ------------------------------------------------------------------------------------------- */
 
 static int start_prober(struct wh_daemon *d, char *error, size_t error_len)
@@ -88,69 +106,12 @@ static void on_world_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	wh_world_hooks(d);
 	wh_flip(d);
+	wh_neighbours_pin(d);
+	wh_firewall_routes(d);
 	tell_full_tables(d);
 }
 
-/* --- configuration to model ------------------------------------------------------------------------------- */
-
-static void take_configuration(struct wh_daemon *d, const struct wh_config *config)
-{
-	wh_world_number(d, config, d->number_of);
-	d->config = *config;
-	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++)
-		d->conf_of[wan] = -1;
-	for (unsigned i = 0; i < config->n_wans; i++)
-		d->conf_of[d->number_of[i]] = (int)i;
-	wh_model_configure(&d->model, &d->config, d->number_of, wh_now_ns());
-}
-
-/* The number's next WAN is another: nothing of the one before is to be taken for its. */
-static void forget_number(struct wh_daemon *d, unsigned wan)
-{
-	wh_tables_set_hand(&d->tables, wan, WH_HAND_AUTO);
-	memset(&d->overrides[wan], 0, sizeof(d->overrides[wan]));
-	memset(&d->aftermath[wan], 0, sizeof(d->aftermath[wan]));
-	memset(&d->heard[wan], 0, sizeof(d->heard[wan]));
-	memset(&d->rates[wan], 0, sizeof(d->rates[wan]));
-	d->missing[wan] = NULL;
-}
-
-static void forget_old_numbers(struct wh_daemon *d)
-{
-	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		const char *name = d->conf_of[wan] >= 0 ? d->config.wans[d->conf_of[wan]].name : "";
-
-		if (d->wans[wan].name[0] && strcmp(d->wans[wan].name, name) != 0)
-			forget_number(d, wan);
-	}
-}
-
-/* Sessions on what does not work (any more) are told as soon as they have somewhere to go; some were before. */
-static void owe_sessions(struct wh_daemon *d, const struct wh_wan old_wans[WH_MAX_WANS])
-{
-	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		if (old_wans[wan].name[0] && !(d->stored.alive.alive4 & (1U << wan)))
-			d->owed |= (uint8_t)(1U << wan);
-	}
-}
-
-/* Bring everything into line with the configuration that was just taken; the hand and the policy too. */
-static int settle(struct wh_daemon *d)
-{
-	struct wh_wan old_wans[WH_MAX_WANS];
-	struct wh_lan old_lans[WH_MAX_LANS];
-	int err;
-
-	memcpy(old_wans, d->wans, sizeof(old_wans));
-	memcpy(old_lans, d->lans, sizeof(old_lans));
-	forget_old_numbers(d);
-	wh_overrides_load(d);
-	err = wh_policy_store(d);
-	wh_world_update(d);
-	wh_world_forget(d, old_wans, old_lans);
-	owe_sessions(d, old_wans);
-	return err;
-}
+/* --- what an earlier controller left ------------------------------------------------------------------------ */
 
 static void read_rows(struct wh_daemon *d)
 {
@@ -160,28 +121,50 @@ static void read_rows(struct wh_daemon *d)
 		wh_tables_lan(&d->tables, lan, &d->lans[lan]);
 }
 
+static void adopt_state(struct wh_daemon *d, unsigned wan, enum wh_family family, uint8_t state, uint64_t since_s)
+{
+	uint64_t now_ns = wh_now_ns(), now_s = (uint64_t)time(NULL);
+	uint64_t ago_ns = since_s < now_s ? (now_s - since_s) * WH_NS_PER_S : 0;
+
+	if (state < WH_WAN_STATE_COUNT && since_s)
+		wh_model_adopt(&d->model, wan, family, (enum wh_wan_state)state, now_ns > ago_ns ? now_ns - ago_ns : 0);
+}
+
 /* What an earlier controller judged holds until our own probes say otherwise. */
 static void adopt_states(struct wh_daemon *d)
 {
-	uint64_t now_ns = wh_now_ns(), now_s = (uint64_t)time(NULL);
-
 	for (unsigned wan = 0; wan < WH_MAX_WANS && d->adopted; wan++) {
 		const struct wh_wan *row = &d->wans[wan];
-		uint64_t ago_ns = row->since_s < now_s ? (now_s - row->since_s) * WH_NS_PER_S : 0;
 
-		if (d->conf_of[wan] >= 0 && row->name[0] && row->state4 < WH_WAN_STATE_COUNT && row->since_s)
-			wh_model_adopt(&d->model, wan, (enum wh_wan_state)row->state4,
-				       now_ns > ago_ns ? now_ns - ago_ns : 0);
+		if (d->conf_of[wan] < 0 || !row->name[0])
+			continue;
+		adopt_state(d, wan, WH_V4, row->v4.state, row->v4.since_s);
+		adopt_state(d, wan, WH_V6, row->v6.state, row->v6.since_s);
 	}
 }
 
 /* --- start ------------------------------------------------------------------------------------------------ */
+
+/* TCP, UDP and ICMP each have all of them; one WAN more may come by a reload. */
+static uint32_t all_ports(const struct wh_config *config)
+{
+	uint32_t ports = 0, most = 0;
+
+	for (unsigned i = 0; i < config->n_wans; i++) {
+		uint32_t span = config->wans[i].port_last - config->wans[i].port_first + 1U;
+
+		ports += span;
+		most = span > most ? span : most;
+	}
+	return 3 * (ports + most);
+}
 
 static int open_kernel(struct wh_daemon *d, char *error, size_t error_len)
 {
 	struct wh_load_options options = {.bpf_dir = d->bpf_dir,
 					  .owner = d->run_dir,
 					  .max_flows = d->config.max_flows,
+					  .max_ports = all_ports(&d->config),
 					  .mark = d->config.mark,
 					  .mark_mask = d->config.mark_mask};
 	int err;
@@ -189,6 +172,17 @@ static int open_kernel(struct wh_daemon *d, char *error, size_t error_len)
 	err = wh_netlink_open(&d->netlink, wh_world_on_change, d);
 	if (err) {
 		snprintf(error, error_len, "netlink: %s", strerror(-err));
+		return err;
+	}
+	err = wh_ipsec_open(&d->ipsec, on_policies, d);
+	if (err && err != -EPROTONOSUPPORT) { /* a kernel without IPsec has no policies */
+		snprintf(error, error_len, "cannot read the IPsec policies, which say what is not to be steered: %s",
+			 strerror(-err));
+		return err;
+	}
+	err = wh_resolver_open(&d->resolver);
+	if (err) {
+		snprintf(error, error_len, "no packet socket for neighbour discovery: %s", strerror(-err));
 		return err;
 	}
 	err = wh_world_check(d, &d->config, error, error_len);
@@ -246,9 +240,15 @@ static int start_timers(struct wh_daemon *d)
 	event_priority_set(d->prober_event, 0);
 	event_priority_set(d->collect_timer, 1);
 	event_priority_set(d->walk_timer, 1);
+	if (d->ipsec) {
+		d->ipsec_event = event_new(d->base, wh_ipsec_fd(d->ipsec), EV_READ | EV_PERSIST, on_ipsec, d);
+		if (!d->ipsec_event || event_add(d->ipsec_event, NULL))
+			return -ENOMEM;
+	}
 	event_add(d->netlink_event, NULL);
 	event_add(d->world_timer, &second);
 	event_add(d->collect_timer, &second);
+	tell_full_tables(d); /* what was refused before is not news */
 	wh_turn(d);
 	return 0;
 }
@@ -278,67 +278,29 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 	if (err)
 		return d->programs ? give_up(d, err) : err;
 	read_rows(d);
-	take_configuration(d, config);
+	wh_settle_take(d, config);
 	if (d->adopted)
 		wh_flip_adopt(d);
 	adopt_states(d);
-	err = settle(d);
-	if (err) {
-		snprintf(error, error_len, "cannot store the policy: %s", strerror(-err));
+	err = wh_firewall_start(d, error, error_len);
+	if (!err)
+		err = wh_settle(d, error, error_len);
+	if (err)
 		return give_up(d, err);
-	}
+	if (d->adopted)
+		wh_firewall_show_again(d); /* the rules may have changed while nobody looked */
 	if (d->hook_err) {
 		snprintf(error, error_len, "%s", d->hook_error);
 		return give_up(d, d->hook_err);
 	}
 	err = start_prober(d, error, error_len);
 	if (!err)
+		err = wh_slow_start(d);
+	if (!err)
+		err = wh_neighbours_start(d);
+	if (!err)
 		err = start_timers(d);
 	return err ? give_up(d, err) : 0;
-}
-
-/* --- reload ----------------------------------------------------------------------------------------------- */
-
-static int check_unchangeable(const struct wh_daemon *d, const struct wh_config *config, char *error, size_t error_len)
-{
-	if (config->mark == d->config.mark && config->mark_mask == d->config.mark_mask)
-		return 0;
-	snprintf(error, error_len, "%s: mark: cannot change while running: `wanhelm stop`, then start again",
-		 d->config_path);
-	return -EINVAL;
-}
-
-int wh_daemon_reload(struct wh_daemon *d, char *error, size_t error_len)
-{
-	static struct wh_config config;
-	struct wh_record record = WH_RECORD_EMPTY;
-	char why[WH_CONF_ERROR_LEN];
-	int err;
-
-	err = wh_conf_read(d->config_path, &config, why);
-	if (err)
-		snprintf(error, error_len, "%s", why);
-	if (!err)
-		err = wh_world_check(d, &config, error, error_len);
-	if (!err)
-		err = check_unchangeable(d, &config, error, error_len);
-	record.event = "reload";
-	record.cause = err ? "refused" : "applied";
-	record.evidence = err ? error : d->config_path;
-	if (err) {
-		d->reloads_failed++;
-		wh_tell(d, &record);
-		return err;
-	}
-	if (config.max_flows != d->config.max_flows)
-		wh_warn("limits.flows: takes effect after `wanhelm stop` and a new start");
-	take_configuration(d, &config);
-	err = settle(d);
-	d->reloads_ok++;
-	wh_tell(d, &record);
-	if (err)
-		snprintf(error, error_len, "cannot store the policy: %s", strerror(-err));
-	return err;
 }
 
 /* --- end -------------------------------------------------------------------------------------------------- */
@@ -360,8 +322,19 @@ void wh_daemon_end(struct wh_daemon *d)
 	free_event(&d->world_timer);
 	free_event(&d->netlink_event);
 	free_event(&d->prober_event);
+	free_event(&d->ipsec_event);
+	free_event(&d->resolver_event);
+	free_event(&d->neighbour_timer);
+	free_event(&d->firewall_event);
+	free_event(&d->firewall_timer);
+	free_event(&d->slow_event);
+	free_event(&d->slow_timer);
 	wh_prober_stop(d->prober);
 	wh_netlink_close(d->netlink);
+	wh_ipsec_close(d->ipsec);
+	wh_resolver_close(d->resolver);
+	wh_firewall_watch_close(d->firewall_watch);
+	wh_slow_close(d->slow);
 	if (d->tables.steer_rows)
 		wh_tables_close(&d->tables);
 	wh_programs_close(d->programs);

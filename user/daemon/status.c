@@ -4,13 +4,10 @@
  * controller knows.
  */
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "ctl/table_status.h"
 #include "daemon/daemon.h"
-#include "kern/words.h"
 #include "lib/clock.h"
 
 static json_t *real_or_null(double value)
@@ -37,9 +34,9 @@ static void put_rates(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t n
 	json_object_set_new(out, "rx_bps", real_or_null(rate->rx_bps));
 }
 
-static void put_figures(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t now_ns)
+/* What the model knows of one family, into the family's object or the WAN's. */
+static void put_figures(const struct wh_family_model *model, json_t *out, uint64_t now_ns)
 {
-	const struct wh_wan_model *model = &d->model.wans[wan];
 	struct wh_figures figures;
 
 	wh_health_figures(&model->health, now_ns, &figures);
@@ -47,18 +44,51 @@ static void put_figures(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t
 	json_object_set_new(out, "jitter_ms", real_or_null(figures.jitter_ms));
 	json_object_set_new(out, "loss_ratio", real_or_null(figures.loss_ratio));
 	json_object_set_new(out, "reason", json_string(model->reason));
+}
+
+static void put_wan(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t now_ns)
+{
+	const struct wh_wan_model *model = &d->model.wans[wan];
+
+	put_figures(&model->of[wh_wan_shown_family(model)], out, now_ns);
+	put_figures(&model->of[WH_V4], json_object_get(out, "v4"), now_ns);
+	put_figures(&model->of[WH_V6], json_object_get(out, "v6"), now_ns);
 	put_rates(d, wan, out, now_ns);
+}
+
+/* What became of packets that the controller was handed; the data plane's own are in "drops". */
+static json_t *slow_status(const struct wh_daemon *d)
+{
+	const struct wh_slow_counters *slow = wh_slow_counters(d->slow);
+
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "fragmented", (json_int_t)slow->fragmented, "kept",
+			 (json_int_t)slow->kept, "delivered", (json_int_t)slow->delivered, "expired",
+			 (json_int_t)slow->expired, "evicted", (json_int_t)slow->evicted, "refused",
+			 (json_int_t)slow->refused);
 }
 
 static json_t *daemon_status(const struct wh_daemon *d, uint64_t now_ns)
 {
-	return json_pack("{s:s,s:i,s:f,s:I,s:b,s:I,s:I,s:I,s:I,s:I,s:I}", "version", WH_VERSION, "pid", (int)getpid(),
-			 "uptime_s", (double)(now_ns - d->started_ns) / 1e9, "heartbeat_age_ms",
-			 (json_int_t)wh_tables_heartbeat_age_ms(&d->tables), "running", 1, "flips",
-			 (json_int_t)d->tables.steer_rows[WH_STEER_GLOBAL].flips, "netlink_overruns",
-			 (json_int_t)wh_netlink_overruns(d->netlink), "reattachments", (json_int_t)d->reattached,
-			 "flow_limit", (json_int_t)wh_tables_max_flows(&d->tables), "reloads_ok",
-			 (json_int_t)d->reloads_ok, "reloads_failed", (json_int_t)d->reloads_failed);
+	json_t *status = json_pack("{s:s,s:i,s:f,s:I,s:b}", "version", WH_VERSION, "pid", (int)getpid(), "uptime_s",
+				   (double)(now_ns - d->started_ns) / 1e9, "heartbeat_age_ms",
+				   (json_int_t)wh_tables_heartbeat_age_ms(&d->tables), "running", 1);
+	const struct {
+		const char *key;
+		uint64_t count;
+	} counts[] = {
+		{"flips", d->tables.steer_rows[WH_STEER_GLOBAL].flips},
+		{"netlink_overruns", wh_netlink_overruns(d->netlink)},
+		{"reattachments", d->reattached},
+		{"flow_limit", wh_tables_max_flows(&d->tables)},
+		{"reloads_ok", d->reloads_ok},
+		{"reloads_failed", d->reloads_failed},
+	};
+
+	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		json_object_set_new(status, counts[i].key, json_integer((json_int_t)counts[i].count));
+	if (d->slow)
+		json_object_set_new(status, "slow", slow_status(d));
+	return status;
 }
 
 json_t *wh_status(struct wh_daemon *d)
@@ -68,7 +98,7 @@ json_t *wh_status(struct wh_daemon *d)
 	size_t i;
 
 	json_array_foreach(json_object_get(status, "wans"), i, wan) {
-		put_figures(d, (unsigned)json_integer_value(json_object_get(wan, "index")), wan, now_ns);
+		put_wan(d, (unsigned)json_integer_value(json_object_get(wan, "index")), wan, now_ns);
 	}
 	json_object_set_new(status, "daemon", daemon_status(d, now_ns));
 	return status;
@@ -82,7 +112,8 @@ static json_t *targets(const struct wh_daemon *d, unsigned wan, uint64_t now_ns)
 	json_t *all = json_array();
 
 	for (unsigned i = 0; i < profile->n_targets; i++) {
-		const struct wh_target_health *target = &d->model.wans[wan].health.targets[i];
+		const struct wh_target_health *target =
+			&d->model.wans[wan].of[profile->targets[i].addr.family].health.targets[i];
 		bool known = target->last != WH_TARGET_UNKNOWN;
 
 		json_array_append_new(
@@ -93,18 +124,6 @@ static json_t *targets(const struct wh_daemon *d, unsigned wan, uint64_t now_ns)
 					: json_null()));
 	}
 	return all;
-}
-
-static json_t *neighbour(const struct wh_daemon *d, unsigned wan)
-{
-	struct in_addr gateway = {.s_addr = d->wans[wan].gateway4_be};
-	uint8_t mac[ETH_ALEN];
-	char text[18];
-
-	if (wh_netlink_neighbour4(d->netlink, d->wans[wan].ifindex, gateway, mac))
-		return json_null();
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-	return json_string(text);
 }
 
 json_t *wh_status_wan(struct wh_daemon *d, unsigned wan)
@@ -121,7 +140,6 @@ json_t *wh_status_wan(struct wh_daemon *d, unsigned wan)
 	if (!found)
 		return NULL;
 	json_object_set_new(found, "targets", targets(d, wan, wh_now_ns()));
-	json_object_set_new(found, "gateway_mac", neighbour(d, wan));
 	json_object_set_new(found, "mtu", json_integer(d->wans[wan].mtu));
 	json_object_set_new(found, "weight", json_integer(d->wans[wan].weight));
 	if (o->reason[0])
@@ -129,15 +147,4 @@ json_t *wh_status_wan(struct wh_daemon *d, unsigned wan)
 	if (o->until_s)
 		json_object_set_new(found, "override_until_s", json_integer((json_int_t)o->until_s));
 	return found;
-}
-
-json_t *wh_status_reasons(const struct wh_daemon *d)
-{
-	uint64_t counts[WH_REASON_COUNT] = {0};
-	json_t *all = json_object();
-
-	wh_tables_reasons(&d->tables, counts);
-	for (unsigned i = 1; i < WH_REASON_COUNT; i++)
-		json_object_set_new(all, wh_word_of_reason((enum wh_reason)i), json_integer((json_int_t)counts[i]));
-	return all;
 }

@@ -38,8 +38,10 @@ uint64_t wh_sent_packets(const struct wh_daemon *d, unsigned wan)
 
 static void read_signals(struct wh_daemon *d, uint64_t now_ns)
 {
-	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		const volatile struct wh_signal *row = &d->tables.signal_rows[wan];
+	for (unsigned i = 0; i < WH_SIGNAL_ROWS; i++) {
+		const volatile struct wh_signal *row = &d->tables.signal_rows[i];
+		enum wh_family family = i / WH_MAX_WANS;
+		unsigned wan = i % WH_MAX_WANS;
 		struct wh_signal signal = {.sent_ns = row->sent_ns,
 					   .heard_ns = row->heard_ns,
 					   .user_sent_ns = row->user_sent_ns,
@@ -47,11 +49,11 @@ static void read_signals(struct wh_daemon *d, uint64_t now_ns)
 
 		if (d->conf_of[wan] < 0)
 			continue;
-		if (signal.heard_ns != d->heard[wan].heard_ns) {
+		if (signal.heard_ns > d->heard[wan].heard_ns) {
 			d->heard[wan].heard_ns = signal.heard_ns;
 			d->heard[wan].sent_packets = wh_sent_packets(d, wan);
 		}
-		wh_model_signal(&d->model, wan, &signal, now_ns);
+		wh_model_signal(&d->model, wan, family, &signal, now_ns);
 	}
 }
 
@@ -147,6 +149,17 @@ void wh_turn_on_results(evutil_socket_t fd, short what, void *arg)
 	wh_turn(d);
 }
 
+static void keep_state(struct wh_wan *row, const struct wh_change *change)
+{
+	if (change->family == WH_V4) {
+		row->v4.state = (uint8_t)change->to;
+		row->v4.since_s = (uint64_t)time(NULL);
+	} else {
+		row->v6.state = (uint8_t)change->to;
+		row->v6.since_s = (uint64_t)time(NULL);
+	}
+}
+
 /* Every change of a WAN's state passes here, once. */
 void wh_turn_on_change(void *arg, const struct wh_change *change)
 {
@@ -157,11 +170,14 @@ void wh_turn_on_change(void *arg, const struct wh_change *change)
 	/* Traffic before those who read about it; only the counters of before are read first. */
 	wh_aftermath_open(d, change);
 	wh_flip(d);
-	d->wans[change->wan].state4 = (uint8_t)change->to;
-	d->wans[change->wan].since_s = (uint64_t)time(NULL);
+	keep_state(&d->wans[change->wan], change);
 	wh_world_write_wan(d, change->wan);
-	snprintf(evidence, sizeof(evidence), "%s → %s: %s", wh_word_of_state(change->from),
-		 wh_word_of_state(change->to), change->evidence ? change->evidence : "");
+	wh_neighbours_pin(d);
+	if (change->to == WH_WAN_SUSPECT)
+		wh_neighbours_suspect(d, change->wan);
+	snprintf(evidence, sizeof(evidence), "%s: %s → %s: %s", change->family == WH_V4 ? "IPv4" : "IPv6",
+		 wh_word_of_state(change->from), wh_word_of_state(change->to),
+		 change->evidence ? change->evidence : "");
 	record.event = "state";
 	record.wan = d->wans[change->wan].name;
 	record.cause = change->cause;

@@ -2,7 +2,6 @@
 /*
  * verbs.c: what the controller does when the command asks it (ctl/ctl.h): one handler a verb.
  */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,29 +58,22 @@ static json_t *on_wan_show(void *arg, const json_t *request)
 static json_t *ask_first(const struct wh_daemon *d, const json_t *request, unsigned wan, enum wh_hand_verb verb)
 {
 	const char *ssh = json_string_value(json_object_get(request, "ssh_address"));
-	uint8_t others = d->stored.alive.alive4 & (uint8_t) ~(1U << wan);
-	struct in_addr address;
+	char why[128];
 
-	if (json_is_true(json_object_get(request, "yes")) || (verb != WH_HAND_DOWN && verb != WH_HAND_DRAIN))
+	if (json_is_true(json_object_get(request, "yes")) ||
+	    !wh_tables_hand_risk(&d->tables, wan, verb, ssh, why, sizeof(why)))
 		return NULL;
-	if (!others)
-		return wh_control_error(FAILED, "wan: %s is the last WAN that works; say --yes if you mean it",
-					d->wans[wan].name);
-	if (verb == WH_HAND_DOWN && ssh && inet_pton(AF_INET, ssh, &address) == 1 &&
-	    address.s_addr == d->wans[wan].addr4_be)
-		return wh_control_error(FAILED, "wan: your ssh session comes in by %s; say --yes if you mean it",
-					d->wans[wan].name);
-	return NULL;
+	return wh_control_error(FAILED, "wan: %s; say --yes if you mean it", why);
 }
 
 /* What the verb would do, in words, without doing it. */
 static json_t *foretell(const struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb)
 {
-	uint8_t others = d->stored.alive.alive4 & (uint8_t) ~(1U << wan);
+	const uint8_t working = d->stored.alive.alive4 | d->stored.alive.alive6;
 	unsigned long long flows = d->flows_on[wan];
 	char text[256];
 
-	if (verb == WH_HAND_DOWN && !others)
+	if (verb == WH_HAND_DOWN && !(working & ~(1U << wan)))
 		snprintf(text, sizeof(text), "no other WAN works: the %llu flows on %s would stay where they are",
 			 flows, d->wans[wan].name);
 	else if (verb == WH_HAND_DOWN)
@@ -165,16 +157,14 @@ static json_t *on_stop(void *arg, const json_t *request)
 
 static json_t *on_metrics(void *arg, const json_t *request)
 {
-	struct wh_daemon *d = arg;
-	json_t *status = wh_status(d), *reasons = wh_status_reasons(d), *answer = NULL;
-	char *text = wh_metrics_text(status, reasons);
+	json_t *status = wh_status(arg), *answer = NULL;
+	char *text = wh_metrics_text(status);
 
 	(void)request;
 	if (text)
 		answer = json_pack("{s:s}", "text", text);
 	free(text);
 	json_decref(status);
-	json_decref(reasons);
 	return answer;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * world.c: from the kernel's picture (kern/netlink.h) to what the data plane has of it: rows of WANs and LANs,
- * wh_devices, and programs on hooks.  Each row is made as it should be and compared with what we last wrote;
+ * world.c: from the kernel's picture (kern/netlink.h) to what the data plane has of it: rows of LANs (of WANs:
+ * world_wan.c), wh_devices, and programs on hooks.  Each row is made as it should be and compared with what we last wrote;
  * only a difference is written.
  */
 #include <errno.h>
@@ -61,9 +61,9 @@ int wh_world_check(const struct wh_daemon *d, const struct wh_config *config, ch
 
 /* --- devices and hooks ------------------------------------------------------------------------------------ */
 
-static void set_device(struct wh_daemon *d, unsigned ifindex, enum wh_role role, unsigned number)
+void wh_world_set_device(struct wh_daemon *d, unsigned ifindex, enum wh_role role, unsigned number, unsigned l2_len)
 {
-	struct wh_device device = {.role = (uint8_t)role, .number = (uint8_t)number}, there;
+	struct wh_device device = {.role = (uint8_t)role, .number = (uint8_t)number, .l2_len = (uint8_t)l2_len}, there;
 
 	if (ifindex && !bpf_map_lookup_elem(d->tables.devices, &ifindex, &there) &&
 	    !memcmp(&there, &device, sizeof(device)))
@@ -72,8 +72,7 @@ static void set_device(struct wh_daemon *d, unsigned ifindex, enum wh_role role,
 		wh_error("wh_devices: %s", strerror(errno));
 }
 
-/* Only if it is still what it was: two WANs may have changed places. */
-static void unset_device(struct wh_daemon *d, unsigned ifindex, enum wh_role role, unsigned number)
+void wh_world_unset_device(struct wh_daemon *d, unsigned ifindex, enum wh_role role, unsigned number)
 {
 	struct wh_device device;
 
@@ -82,16 +81,16 @@ static void unset_device(struct wh_daemon *d, unsigned ifindex, enum wh_role rol
 		bpf_map_delete_elem(d->tables.devices, &ifindex);
 }
 
-/* Attach where it is not attached; 0 also when it was. */
-static int keep_attached(struct wh_daemon *d, enum wh_hook hook, const char *device, unsigned ifindex, bool first)
+int wh_world_attach(struct wh_daemon *d, enum wh_hook hook, const char *device, unsigned ifindex, unsigned l2_len,
+		    bool first)
 {
 	struct wh_record record = WH_RECORD_EMPTY;
 	char error[256], evidence[320];
 	int err;
 
-	if (wh_attached(d->programs, d->bpf_dir, hook, device, ifindex))
+	if (wh_attached(d->programs, d->bpf_dir, hook, device, ifindex, l2_len))
 		return 0;
-	err = wh_attach(d->programs, d->bpf_dir, hook, device, ifindex, error, sizeof(error));
+	err = wh_attach(d->programs, d->bpf_dir, hook, device, ifindex, l2_len, error, sizeof(error));
 	if (err == -EBUSY && !d->turn_timer) { /* at the start: start.c gives up for it */
 		d->hook_err = err;
 		snprintf(d->hook_error, sizeof(d->hook_error), "%s", error);
@@ -112,98 +111,6 @@ static int keep_attached(struct wh_daemon *d, enum wh_hook hook, const char *dev
 	return 0;
 }
 
-/* --- WANs ------------------------------------------------------------------------------------------------- */
-
-int wh_world_write_wan(struct wh_daemon *d, unsigned wan)
-{
-	__u32 key = wan;
-
-	return bpf_map_update_elem(d->tables.wans, &key, &d->wans[wan], BPF_ANY) ? -errno : 0;
-}
-
-/* What is missing for the WAN to be usable, or NULL; the row gets what is there. */
-static const char *fill_from_picture(const struct wh_daemon *d, const struct wh_conf_wan *conf, struct wh_wan *row)
-{
-	const struct wh_link *link = conf->enabled ? wh_netlink_link(d->netlink, conf->device) : NULL;
-	struct in_addr addr, gateway;
-
-	row->ifindex = link ? link->ifindex : 0;
-	if (!link)
-		return conf->enabled ? "device" : "disabled";
-	if (!link->has_mac)
-		return "device without Ethernet header: not built yet";
-	memcpy(row->mac, link->mac, sizeof(row->mac));
-	row->mtu = link->mtu;
-	if (wh_netlink_addr4(d->netlink, link->ifindex, &addr) ||
-	    (!conf->source_auto && !wh_netlink_has_addr4(d->netlink, link->ifindex, conf->source))) {
-		row->addr4_be = 0;
-		return "address";
-	}
-	row->addr4_be = conf->source_auto ? addr.s_addr : conf->source.s_addr;
-	if (!link->up || !link->carrier)
-		return "carrier";
-	if (!conf->gateway_auto) {
-		row->gateway4_be = conf->gateway.s_addr;
-		row->flags |= WH_WAN_GATEWAY4;
-	} else if (!wh_netlink_gateway4(d->netlink, link->ifindex, &gateway)) {
-		row->gateway4_be = gateway.s_addr;
-		row->flags |= WH_WAN_GATEWAY4;
-	} else if (link->point_to_point) {
-		row->flags &= ~(__u32)WH_WAN_GATEWAY4;
-	} else {
-		return "gateway"; /* the last one known stays in the row */
-	}
-	return NULL;
-}
-
-static void fill_from_configuration(const struct wh_conf_wan *conf, struct wh_wan *row)
-{
-	snprintf(row->name, sizeof(row->name), "%s", conf->name);
-	snprintf(row->device, sizeof(row->device), "%s", conf->device);
-	row->flags = (row->flags & WH_WAN_GATEWAY4) | WH_WAN_CONFIGURED;
-	if (conf->nat == WH_NAT_MASQUERADE)
-		row->flags |= WH_WAN_MASQUERADE4;
-	row->port_first = conf->port_first;
-	row->port_last = conf->port_last;
-	row->weight = conf->weight;
-}
-
-static void update_wan(struct wh_daemon *d, unsigned wan)
-{
-	const struct wh_conf_wan *conf = &d->config.wans[d->conf_of[wan]];
-	struct wh_wan row = d->wans[wan];
-	unsigned old_ifindex = row.ifindex;
-	const char *missing;
-
-	fill_from_configuration(conf, &row);
-	missing = fill_from_picture(d, conf, &row);
-	/* A WAN that goes is out of `alive` before its row changes; one that comes has its row first. */
-	if (missing) {
-		wh_model_usable(&d->model, wan, false, missing, wh_now_ns());
-		wh_flip(d);
-	}
-	row.state4 = d->wans[wan].state4;
-	row.since_s = d->wans[wan].since_s;
-	if (memcmp(&row, &d->wans[wan], sizeof(row)) != 0) {
-		d->wans[wan] = row;
-		wh_world_write_wan(d, wan);
-	}
-	if (old_ifindex != row.ifindex)
-		unset_device(d, old_ifindex, WH_ROLE_WAN, wan);
-	if (row.ifindex) {
-		bool first = old_ifindex != row.ifindex;
-
-		set_device(d, row.ifindex, WH_ROLE_WAN, wan);
-		if (keep_attached(d, WH_HOOK_WAN_IN, row.device, row.ifindex, first) ||
-		    keep_attached(d, WH_HOOK_WAN_OUT, row.device, row.ifindex, first))
-			missing = "hook";
-	}
-	/* What was missing last is the cause of a return, too. */
-	if (missing)
-		d->missing[wan] = missing;
-	wh_model_usable(&d->model, wan, !missing, d->missing[wan], wh_now_ns());
-}
-
 /* --- LANs ------------------------------------------------------------------------------------------------- */
 
 static int lan_number(const struct wh_daemon *d, const char *device)
@@ -222,10 +129,27 @@ static void write_lan(struct wh_daemon *d, unsigned lan, const struct wh_lan *ro
 	if (!memcmp(row, &d->lans[lan], sizeof(*row)))
 		return;
 	if (d->lans[lan].ifindex != row->ifindex)
-		unset_device(d, d->lans[lan].ifindex, lan == WH_LAN_PROBER ? WH_ROLE_PROBER : WH_ROLE_LAN, lan);
+		wh_world_unset_device(d, d->lans[lan].ifindex, lan == WH_LAN_PROBER ? WH_ROLE_PROBER : WH_ROLE_LAN,
+				      lan);
 	d->lans[lan] = *row;
 	if (bpf_map_update_elem(d->tables.lans, &key, row, BPF_ANY))
 		wh_error("wh_lans: %s", strerror(errno));
+}
+
+static void fill_lan(const struct wh_daemon *d, const struct wh_link *link, struct wh_lan *row)
+{
+	struct in6_addr addr6;
+	struct in_addr addr4;
+
+	row->ifindex = link->ifindex;
+	row->l2_len = link->l2_len;
+	row->mtu = link->mtu;
+	memcpy(row->mac, link->mac, sizeof(row->mac));
+	if (!wh_netlink_addr4(d->netlink, link->ifindex, &addr4))
+		row->addr4_be = addr4.s_addr;
+	if (!wh_netlink_addr6(d->netlink, link->ifindex, &addr6) ||
+	    !wh_netlink_linklocal6(d->netlink, link->ifindex, &addr6))
+		memcpy(&row->addr6_be, &addr6, sizeof(addr6));
 }
 
 static void update_lan(struct wh_daemon *d, const char *device)
@@ -242,31 +166,31 @@ static void update_lan(struct wh_daemon *d, const char *device)
 	if (number < 0)
 		return;
 	snprintf(row.device, sizeof(row.device), "%s", device);
-	if (link && link->has_mac) {
-		row.ifindex = link->ifindex;
-		memcpy(row.mac, link->mac, sizeof(row.mac));
-	}
+	if (link && link->steerable)
+		fill_lan(d, link, &row);
 	first = d->lans[number].ifindex != row.ifindex;
 	if (first && !row.ifindex)
 		wh_warn("lan: %s is not there%s; it is attached when it comes", device,
-			link ? " as an Ethernet device" : "");
+			link ? " as a device that packets can be steered on" : "");
 	write_lan(d, (unsigned)number, &row);
 	if (!row.ifindex)
 		return;
-	set_device(d, row.ifindex, WH_ROLE_LAN, (unsigned)number);
-	keep_attached(d, WH_HOOK_LAN_IN, device, row.ifindex, first);
+	wh_world_set_device(d, row.ifindex, WH_ROLE_LAN, (unsigned)number, row.l2_len);
+	wh_world_attach(d, WH_HOOK_LAN_IN, device, row.ifindex, row.l2_len, first);
+	wh_world_attach(d, WH_HOOK_LAN_OUT, device, row.ifindex, row.l2_len, first);
 }
 
 int wh_world_prober(struct wh_daemon *d, char *error, size_t error_len)
 {
-	struct wh_lan row = {.ifindex = wh_prober_ifindex(d->prober)};
+	struct wh_lan row = {.ifindex = wh_prober_ifindex(d->prober), .l2_len = ETH_HLEN};
 	int err;
 
 	snprintf(row.device, sizeof(row.device), "%s", WH_PROBER_DEVICE);
 	memcpy(row.mac, wh_prober_mac(d->prober), sizeof(row.mac));
 	write_lan(d, WH_LAN_PROBER, &row);
-	set_device(d, row.ifindex, WH_ROLE_PROBER, WH_LAN_PROBER);
-	err = wh_attach(d->programs, d->bpf_dir, WH_HOOK_PROBE_IN, WH_PROBER_DEVICE, row.ifindex, error, error_len);
+	wh_world_set_device(d, row.ifindex, WH_ROLE_PROBER, WH_LAN_PROBER, ETH_HLEN);
+	err = wh_attach(d->programs, d->bpf_dir, WH_HOOK_PROBE_IN, WH_PROBER_DEVICE, row.ifindex, ETH_HLEN, error,
+			error_len);
 	return err;
 }
 
@@ -283,12 +207,12 @@ void wh_world_hooks(struct wh_daemon *d)
 {
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		if (d->conf_of[wan] >= 0)
-			update_wan(d, wan);
+			wh_world_wan(d, wan);
 	}
 	for (unsigned i = 0; i < d->config.n_lans; i++)
 		update_lan(d, d->config.lan[i]);
 	if (d->prober)
-		keep_attached(d, WH_HOOK_PROBE_IN, WH_PROBER_DEVICE, wh_prober_ifindex(d->prober), false);
+		wh_world_attach(d, WH_HOOK_PROBE_IN, WH_PROBER_DEVICE, wh_prober_ifindex(d->prober), ETH_HLEN, false);
 }
 
 void wh_world_on_change(void *arg)
@@ -325,7 +249,7 @@ void wh_world_forget(struct wh_daemon *d, const struct wh_wan old_wans[WH_MAX_WA
 		if (old->device[0] && !is_wan_now(d, old->device)) {
 			wh_detach(d->bpf_dir, WH_HOOK_WAN_IN, old->device, old->ifindex);
 			wh_detach(d->bpf_dir, WH_HOOK_WAN_OUT, old->device, old->ifindex);
-			unset_device(d, old->ifindex, WH_ROLE_WAN, wan);
+			wh_world_unset_device(d, old->ifindex, WH_ROLE_WAN, wan);
 		}
 		if (d->conf_of[wan] < 0 && d->wans[wan].name[0]) {
 			memset(&d->wans[wan], 0, sizeof(d->wans[wan]));
@@ -338,6 +262,7 @@ void wh_world_forget(struct wh_daemon *d, const struct wh_wan old_wans[WH_MAX_WA
 		if (!old->device[0] || is_lan_now(d, old->device))
 			continue;
 		wh_detach(d->bpf_dir, WH_HOOK_LAN_IN, old->device, old->ifindex);
+		wh_detach(d->bpf_dir, WH_HOOK_LAN_OUT, old->device, old->ifindex);
 		write_lan(d, lan, &no_lan);
 	}
 }

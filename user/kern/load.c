@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * load.c: see load.h.  The two BPF objects (steer_tc, sweep) declare the same maps; whichever is loaded first
- * makes and pins them, the second finds them by their pins.
+ * load.c: see load.h.  The BPF objects (steer and sweep, each once a family) declare maps that they share; whichever is
+ * loaded first makes and pins them, the others find them by their pins.
  */
 #include "kern/load.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,14 +23,34 @@
 
 #include "kern/pins.h"
 #include "lib/cleanup.h"
-#include "steer_tc.skel.h"
-#include "sweep.skel.h"
+#include "steer4.skel.h"
+#include "steer6.skel.h"
+#include "sweep4.skel.h"
+#include "sweep6.skel.h"
+
+/* What the link-layer header of a device may be: one of Ethernet, or none. */
+enum l2 { L2_ETHERNET, L2_NONE, L2_KINDS };
 
 struct wh_programs {
 	int lock; /* on the folder of the pins: one controller a folder */
-	struct steer_tc_bpf *steer;
-	struct sweep_bpf *sweep;
+	char bpf_dir[WH_PIN_PATH_LEN];
+	struct wh_load_options options;
+	struct bpf_object *steer[WH_FAMILIES][L2_KINDS];
+	struct bpf_object *sweep[WH_FAMILIES];
 };
+
+/* The objects, as the compiler made them; the names of their programs and maps end in the family's digit. */
+static const struct {
+	const char *name;
+	const void *(*bytes)(size_t *len);
+} steer_objects[WH_FAMILIES] = {{"steer4", steer4_bpf__elf_bytes}, {"steer6", steer6_bpf__elf_bytes}},
+  sweep_objects[WH_FAMILIES] = {{"sweep4", sweep4_bpf__elf_bytes}, {"sweep6", sweep6_bpf__elf_bytes}};
+
+static const char family_digit[WH_FAMILIES] = {'4', '6'};
+
+/* What is set in a steer object before it is loaded: the same for both families. */
+typedef struct steer4_bpf__rodata steer_constants;
+_Static_assert(sizeof(steer_constants) == sizeof(struct steer6_bpf__rodata), "one layout");
 
 /* libbpf explains itself to a callback only; the last line it said is what people need when a load fails. */
 static char last_words[200];
@@ -126,15 +147,20 @@ static int check_schema(const char *bpf_dir, bool *adopted, char *error, size_t 
  * moves it stands under two replies for a moment, an endpoint that moved keeps its port on the WAN that it left
  * until it is idle, and its binding outlives its last flow by a walk of the collection.
  */
-static __u32 wanted_size(const char *name, __u32 max_flows)
+static __u32 wanted_size(const char *name, const struct wh_load_options *options)
 {
-	if (!strcmp(name, "wh_flows4"))
+	__u32 max_flows = options->max_flows;
+	size_t len = strlen(name) - 1; /* without the family's digit */
+
+	if (!strncmp(name, "wh_flows", len))
 		return max_flows;
-	if (!strcmp(name, "wh_binds4"))
+	if (!strncmp(name, "wh_binds", len))
 		return max_flows + max_flows / 4;
-	if (!strcmp(name, "wh_replies4"))
+	if (!strncmp(name, "wh_replies", len))
 		return max_flows + 1024;
-	return strcmp(name, "wh_ports4") ? 0 : 2 * max_flows;
+	if (strncmp(name, "wh_ports", len) != 0)
+		return 0;
+	return options->max_ports && options->max_ports < 2 * max_flows ? options->max_ports : 2 * max_flows;
 }
 
 /* The size of the map that is pinned already, which wins over the configuration's until `wanhelm stop`; or 0. */
@@ -163,7 +189,7 @@ static int prepare_maps(struct bpf_object *object, const struct wh_load_options 
 		err = wh_pin_path(path, options->bpf_dir, name);
 		if (!err)
 			err = bpf_map__set_pin_path(map, path);
-		wanted = wanted_size(name, options->max_flows);
+		wanted = wanted_size(name, options);
 		if (!err && wanted) {
 			pinned = pinned_size(options->bpf_dir, name);
 			err = bpf_map__set_max_entries(map, pinned ? pinned : wanted);
@@ -215,48 +241,93 @@ static void explain_failure(int err, char *error, size_t error_len)
 
 /* --- loading ---------------------------------------------------------------------------------------------- */
 
-static int load_steer(struct wh_programs *p, const struct wh_load_options *options)
+/* What the programs take for constants; others, the compiler's own, follow. */
+static int set_constants(struct bpf_map *map, const struct wh_load_options *options, unsigned l2_len)
 {
-	int err;
+	steer_constants ours = {
+		.wh_mark_value = options->mark, .wh_mark_mask = options->mark_mask, .wh_l2_len = l2_len};
+	size_t size = 0;
+	const void *initial = bpf_map__initial_value(map, &size);
+	_cleanup_free_ char *value = NULL;
 
-	p->steer = steer_tc_bpf__open();
-	if (!p->steer)
-		return -errno;
-	p->steer->rodata->wh_mark_done = options->mark;
-	p->steer->rodata->wh_mark_mask = options->mark_mask;
-	err = prepare_maps(p->steer->obj, options);
-	return err ? err : steer_tc_bpf__load(p->steer);
+	if (!initial || size < sizeof(ours))
+		return 0;
+	value = malloc(size);
+	if (!value)
+		return -ENOMEM;
+	memcpy(value, initial, size);
+	memcpy(value, &ours, sizeof(ours));
+	return bpf_map__set_initial_value(map, value, size);
 }
 
-static int load_sweep(struct wh_programs *p, const struct wh_load_options *options)
+static int load_object(struct bpf_object **out, const char *name, const void *bytes, size_t len,
+		       const struct wh_load_options *options, unsigned l2_len)
 {
+	LIBBPF_OPTS(bpf_object_open_opts, open, .object_name = name);
+	struct bpf_object *object = bpf_object__open_mem(bytes, len, &open);
+	struct bpf_map *map;
 	int err;
 
-	p->sweep = sweep_bpf__open();
-	if (!p->sweep)
+	if (!object)
 		return -errno;
-	err = prepare_maps(p->sweep->obj, options);
-	return err ? err : sweep_bpf__load(p->sweep);
+	bpf_object__for_each_map(map, object)
+	{
+		if (strstr(bpf_map__name(map), ".rodata") && set_constants(map, options, l2_len))
+			return -EINVAL;
+	}
+	err = prepare_maps(object, options);
+	if (!err)
+		err = bpf_object__load(object);
+	if (err) {
+		bpf_object__close(object);
+		return err;
+	}
+	*out = object;
+	return 0;
 }
 
-static int write_meta(const struct wh_programs *p, const struct wh_load_options *options)
+static int load_steer(struct wh_programs *p, enum wh_family family, enum l2 l2)
 {
-	struct wh_meta meta = {.schema = WH_SCHEMA_VERSION, .mark = options->mark, .mark_mask = options->mark_mask};
+	const void *bytes;
+	size_t len = 0;
+
+	bytes = steer_objects[family].bytes(&len);
+	return load_object(&p->steer[family][l2], steer_objects[family].name, bytes, len, &p->options,
+			   l2 == L2_ETHERNET ? ETH_HLEN : 0);
+}
+
+static int load_sweep(struct wh_programs *p, enum wh_family family)
+{
+	const void *bytes;
+	size_t len = 0;
+
+	bytes = sweep_objects[family].bytes(&len);
+	return load_object(&p->sweep[family], sweep_objects[family].name, bytes, len, &p->options, ETH_HLEN);
+}
+
+static int write_meta(const struct wh_programs *p)
+{
+	struct wh_meta meta = {.schema = WH_SCHEMA_VERSION, .mark = p->options.mark, .mark_mask = p->options.mark_mask};
+	_cleanup_close_ int fd = wh_pin_open(p->bpf_dir, "wh_meta");
 	__u32 zero = 0;
 
-	snprintf(meta.owner, sizeof(meta.owner), "%s", options->owner);
-	return bpf_map_update_elem(bpf_map__fd(p->steer->maps.wh_meta), &zero, &meta, BPF_ANY) ? -errno : 0;
+	snprintf(meta.owner, sizeof(meta.owner), "%s", p->options.owner);
+	if (fd < 0)
+		return fd;
+	return bpf_map_update_elem(fd, &zero, &meta, BPF_ANY) ? -errno : 0;
 }
 
-static int load_all(struct wh_programs *p, const struct wh_load_options *options)
+static int load_all(struct wh_programs *p)
 {
-	int err;
+	int err = 0;
 
 	last_words[0] = '\0';
-	err = load_steer(p, options);
-	if (!err)
-		err = load_sweep(p, options);
-	return err ? err : write_meta(p, options);
+	for (enum wh_family family = 0; family < WH_FAMILIES && !err; family++) {
+		err = load_steer(p, family, L2_ETHERNET);
+		if (!err)
+			err = load_sweep(p, family);
+	}
+	return err ? err : write_meta(p);
 }
 
 int wh_programs_load(struct wh_programs **out, const struct wh_load_options *options, bool *adopted, char *error,
@@ -284,7 +355,10 @@ int wh_programs_load(struct wh_programs **out, const struct wh_load_options *opt
 	if (!p)
 		return -ENOMEM;
 	p->lock = wh_take_fd(&lock);
-	err = load_all(p, options);
+	p->options = *options;
+	snprintf(p->bpf_dir, sizeof(p->bpf_dir), "%s", options->bpf_dir);
+	p->options.bpf_dir = p->bpf_dir;
+	err = load_all(p);
 	if (err) {
 		explain_failure(err, error, error_len);
 		wh_programs_close(p);
@@ -300,31 +374,38 @@ void wh_programs_close(struct wh_programs *p)
 {
 	if (!p)
 		return;
-	steer_tc_bpf__destroy(p->steer);
-	sweep_bpf__destroy(p->sweep);
+	for (enum wh_family family = 0; family < WH_FAMILIES; family++) {
+		for (enum l2 l2 = 0; l2 < L2_KINDS; l2++)
+			bpf_object__close(p->steer[family][l2]);
+		bpf_object__close(p->sweep[family]);
+	}
 	close(p->lock);
 	free(p);
 }
 
-int wh_programs_fd(const struct wh_programs *p, enum wh_hook hook)
+int wh_programs_fd(struct wh_programs *p, enum wh_hook hook, enum wh_family family, unsigned l2_len)
 {
-	switch (hook) {
-	case WH_HOOK_LAN_IN:
-		return bpf_program__fd(p->steer->progs.wh_lan_in);
-	case WH_HOOK_WAN_IN:
-		return bpf_program__fd(p->steer->progs.wh_wan_in);
-	case WH_HOOK_WAN_OUT:
-		return bpf_program__fd(p->steer->progs.wh_wan_out);
-	case WH_HOOK_PROBE_IN:
-		return bpf_program__fd(p->steer->progs.wh_probe_in);
-	default:
+	enum l2 l2 = l2_len ? L2_ETHERNET : L2_NONE;
+	const struct bpf_program *program;
+	char name[32];
+	int err;
+
+	if (hook >= WH_HOOKS || family >= WH_FAMILIES)
 		return -EINVAL;
+	if (!p->steer[family][l2]) {
+		err = load_steer(p, family, l2);
+		if (err)
+			return err;
 	}
+	snprintf(name, sizeof(name), "wh_%s%c", wh_hook_name(hook), family_digit[family]);
+	program = bpf_object__find_program_by_name(p->steer[family][l2], name);
+	return program ? bpf_program__fd(program) : -ENOENT;
 }
 
-int wh_programs_sweep(const struct wh_programs *p)
+int wh_programs_sweep(const struct wh_programs *p, enum wh_family family)
 {
+	const struct bpf_program *sweep = bpf_object__next_program(p->sweep[family], NULL);
 	LIBBPF_OPTS(bpf_test_run_opts, run);
 
-	return bpf_prog_test_run_opts(bpf_program__fd(p->sweep->progs.wh_sweep_run), &run) ? -errno : 0;
+	return bpf_prog_test_run_opts(bpf_program__fd(sweep), &run) ? -errno : 0;
 }

@@ -11,12 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum wh_hook { WH_HOOK_LAN_IN, WH_HOOK_WAN_IN, WH_HOOK_WAN_OUT, WH_HOOK_PROBE_IN, WH_HOOKS };
+#include <wanhelm/abi.h>
+
+enum wh_hook { WH_HOOK_LAN_IN, WH_HOOK_LAN_OUT, WH_HOOK_WAN_IN, WH_HOOK_WAN_OUT, WH_HOOK_PROBE_IN, WH_HOOKS };
 
 struct wh_load_options {
 	const char *bpf_dir; /* made if missing; its parent must be on a bpf file system */
 	const char *owner;   /* shown to people in wh_meta */
 	uint32_t max_flows;
+	uint32_t max_ports; /* as many external ports as there can be, of all WANs and protocols; 0: not known */
 	uint32_t mark;
 	uint32_t mark_mask;
 };
@@ -32,11 +35,14 @@ int wh_programs_load(struct wh_programs **out, const struct wh_load_options *opt
 		     size_t error_len);
 void wh_programs_close(struct wh_programs *p);
 
-/* The descriptor of a hook's program. */
-int wh_programs_fd(const struct wh_programs *p, enum wh_hook hook);
+/*
+ * The descriptor of a hook's program for a family, and for devices whose packets begin with a link-layer header of
+ * `l2_len` bytes: ETH_HLEN, or 0, which is loaded when it is first asked for.  -errno.
+ */
+int wh_programs_fd(struct wh_programs *p, enum wh_hook hook, enum wh_family family, unsigned l2_len);
 
-/* Run the sweep over the order form in wh_sweep (include/wanhelm/sweep.h). 0 or -errno. */
-int wh_programs_sweep(const struct wh_programs *p);
+/* Run the sweep over the order form in wh_sweep4 or wh_sweep6 (include/wanhelm/sweep.h). 0 or -errno. */
+int wh_programs_sweep(const struct wh_programs *p, enum wh_family family);
 
 /* The lock that a controller holds on its folder while it lives: a descriptor to close; -EWOULDBLOCK; -errno. */
 int wh_folder_lock(const char *bpf_dir);

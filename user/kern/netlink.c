@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * netlink.c: the sockets behind the netlink picture, and when what is dumped again.  The daemon calls it.
- * Talking to the kernel is netlink_socket.c's business, what its messages mean netlink_parse.c's.
+ * netlink.c: the sockets behind the netlink picture, and what is dumped again.  The daemon calls it.
+ * Talking to the kernel is netlink_socket.c's business, what its messages mean netlink_parse.c's, and when a
+ * dump may be made netlink_pace.c's.
  *
  * Links and addresses follow their notifications at once.  Routes do not: the kernel removes IPv4 routes with
  * their device, source address or next-hop object without telling anybody, so a notification only says that
- * it is time for a new dump.  Dumps run from a timer, never before ten times the length of the last one has
- * passed, so that a storm of changes, or a table of a million routes, takes at most a tenth of our time.
+ * it is time for a new dump.
  */
 #include "kern/netlink_private.h"
 
@@ -15,18 +15,15 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 
 #define NOTIFY_BUFFER (4 << 20)
-#define READ_MAX 64		   /* datagrams a call of wh_netlink_read(): the probes wait for nobody */
-#define DISCARD_MAX 16384	   /* datagrams thrown away before a dump */
-#define DUMP_TRIES 8		   /* when the tables change under the dump */
-#define RETRY_NS (1 * WH_NS_PER_S) /* after a dump that failed */
+#define READ_MAX 64	  /* datagrams a call of wh_netlink_read(): the probes wait for nobody */
+#define DISCARD_MAX 16384 /* datagrams thrown away before a dump */
+#define DUMP_TRIES 8	  /* when the tables change under the dump */
 
 /* --- dumps ------------------------------------------------------------------------------------------------ */
 
@@ -37,6 +34,7 @@ static int take_dumped(void *arg, const struct nlmsghdr *nlh)
 	return wh_picture_take(arg, nlh, true, &ignored);
 }
 
+/* Of all families at once: a kernel without IPv6 answers a question for it with everything that it has. */
 static int dump(struct mnl_socket *query, uint16_t type, struct wh_picture *into)
 {
 	char buf[WH_NETLINK_REQUEST_MAX] __attribute__((aligned(NLMSG_ALIGNTO))) = {};
@@ -47,14 +45,8 @@ static int dump(struct mnl_socket *query, uint16_t type, struct wh_picture *into
 	if (type == RTM_GETLINK) {
 		mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
 		mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	} else if (type == RTM_GETADDR) {
-		struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
-
-		info->ifa_family = AF_INET;
 	} else {
-		struct rtmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
-
-		info->rtm_family = AF_INET;
+		mnl_nlmsg_put_extra_header(nlh, type == RTM_GETADDR ? sizeof(struct ifaddrmsg) : sizeof(struct rtmsg));
 	}
 	return wh_netlink_ask(query, nlh, take_dumped, into);
 }
@@ -123,28 +115,15 @@ static int reload_all(struct wh_netlink *nl, bool *changed)
 	return 0;
 }
 
-/* Have the timer run out when the next dump may be made. */
-static void schedule_dump(struct wh_netlink *nl)
-{
-	uint64_t at_ns = nl->dump_not_before_ns ? nl->dump_not_before_ns : 1;
-	struct itimerspec at = {
-		.it_value = {.tv_sec = (time_t)(at_ns / WH_NS_PER_S), .tv_nsec = (long)(at_ns % WH_NS_PER_S)}};
-
-	timerfd_settime(nl->timer, TFD_TIMER_ABSTIME, &at, NULL);
-}
-
 static int dump_if_due(struct wh_netlink *nl, bool *changed)
 {
 	uint64_t start_ns = wh_now_ns();
-	uint64_t expirations;
-	uint64_t end_ns;
 	int err;
 
-	if (read(nl->timer, &expirations, sizeof(expirations)) < 0 || (!nl->stale && !nl->routes_stale))
+	if (!wh_pace_due(&nl->pace) || (!nl->stale && !nl->routes_stale))
 		return 0;
 	err = nl->stale ? reload_all(nl, changed) : reload_routes(nl, changed);
-	end_ns = wh_now_ns();
-	nl->dump_not_before_ns = end_ns + (err ? RETRY_NS : 10 * (end_ns - start_ns));
+	wh_pace_dumped(&nl->pace, start_ns, err);
 	return err;
 }
 
@@ -204,7 +183,7 @@ int wh_netlink_read(struct wh_netlink *nl)
 		nl->changed(nl->arg);
 	dump_err = dump_if_due(nl, &dumped);
 	if (nl->stale || nl->routes_stale)
-		schedule_dump(nl);
+		wh_pace_want(&nl->pace);
 	if (dumped)
 		nl->changed(nl->arg);
 	return err ? err : dump_err;
@@ -223,26 +202,15 @@ int wh_netlink_set_buffer(struct wh_netlink *nl, int bytes)
 
 static int subscribe(struct wh_netlink *nl)
 {
-	static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_NEIGH};
-	int nexthop = RTNLGRP_NEXTHOP;
+	static const int groups[] = {RTNLGRP_LINK,	 RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+				     RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,  RTNLGRP_NEIGH};
 	int err = wh_netlink_set_buffer(nl, NOTIFY_BUFFER);
 
-	for (size_t i = 0; !err && i < sizeof(groups) / sizeof(groups[0]); i++) {
-		int group = groups[i];
-
-		if (mnl_socket_setsockopt(nl->notify, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
-			err = -errno;
-	}
+	for (size_t i = 0; !err && i < sizeof(groups) / sizeof(groups[0]); i++)
+		err = wh_netlink_subscribe(nl->notify, groups[i]);
 	/* Kernels without next-hop objects have none that could go. */
-	mnl_socket_setsockopt(nl->notify, NETLINK_ADD_MEMBERSHIP, &nexthop, sizeof(nexthop));
+	wh_netlink_subscribe(nl->notify, RTNLGRP_NEXTHOP);
 	return err;
-}
-
-static int watch(int epoll, int fd)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-
-	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
 static int open_all(struct wh_netlink *nl)
@@ -253,19 +221,13 @@ static int open_all(struct wh_netlink *nl)
 	nl->neighbours = calloc(1, sizeof(*nl->neighbours));
 	if (!nl->neighbours)
 		return -ENOMEM;
-	nl->epoll = epoll_create1(EPOLL_CLOEXEC);
-	nl->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (nl->epoll < 0 || nl->timer < 0)
-		return -errno;
-	err = wh_netlink_socket(&nl->notify);
+	err = wh_netlink_socket(NETLINK_ROUTE, &nl->notify);
 	if (!err)
-		err = wh_netlink_socket(&nl->query);
+		err = wh_netlink_socket(NETLINK_ROUTE, &nl->query);
 	if (!err)
 		err = subscribe(nl);
 	if (!err)
-		err = watch(nl->epoll, nl->timer);
-	if (!err)
-		err = watch(nl->epoll, mnl_socket_get_fd(nl->notify));
+		err = wh_pace_open(&nl->pace, nl->notify);
 	return err ? err : reload_all(nl, &changed);
 }
 
@@ -276,7 +238,6 @@ int wh_netlink_open(struct wh_netlink **out, void (*changed)(void *arg), void *a
 
 	if (!nl)
 		return -ENOMEM;
-	nl->epoll = nl->timer = -1;
 	nl->changed = changed;
 	nl->arg = arg;
 	err = open_all(nl);
@@ -296,8 +257,7 @@ void wh_netlink_close(struct wh_netlink *nl)
 		mnl_socket_close(nl->notify);
 	if (nl->query)
 		mnl_socket_close(nl->query);
-	wh_closep(&nl->timer);
-	wh_closep(&nl->epoll);
+	wh_pace_close(&nl->pace);
 	wh_picture_free(&nl->picture);
 	free(nl->neighbours);
 	free(nl);
@@ -305,7 +265,7 @@ void wh_netlink_close(struct wh_netlink *nl)
 
 int wh_netlink_fd(const struct wh_netlink *nl)
 {
-	return nl->epoll;
+	return nl->pace.epoll;
 }
 
 uint64_t wh_netlink_overruns(const struct wh_netlink *nl)

@@ -6,6 +6,7 @@
 #include "kern/netlink_private.h"
 
 #include <errno.h>
+#include <linux/icmpv6.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
@@ -80,6 +81,33 @@ static bool get_name(const struct nlattr *attr, char *out, size_t size)
 	return true;
 }
 
+/*
+ * An address of either family in the picture's form; false, and *out untouched, where it is missing or shorter.  Also
+ * where it is an IPv4-mapped IPv6 one: those are never on the wire, and the picture would take them for IPv4.
+ */
+static bool get_addr(const struct nlattr *attr, int family, struct in6_addr *out)
+{
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (family == AF_INET && get_bytes(attr, &v4, sizeof(v4)))
+		*out = wh_mapped(v4);
+	else if (family == AF_INET6 && get_bytes(attr, &v6, sizeof(v6)) && wh_family_of(&v6) == WH_V6)
+		*out = v6;
+	else
+		return false;
+	return true;
+}
+
+/* An attribute that is left out where it has no bits. */
+static bool get_prefix(const struct nlattr *attr, int family, unsigned len, struct in6_addr *out)
+{
+	if (len)
+		return len <= (family == AF_INET ? 32 : 128) && get_addr(attr, family, out);
+	*out = family == AF_INET ? wh_mapped((struct in_addr){}) : in6addr_any;
+	return family == AF_INET || family == AF_INET6;
+}
+
 /* --- links ------------------------------------------------------------------------------------------------ */
 
 static bool is_bridge_port(const struct nlattr *linkinfo)
@@ -98,6 +126,26 @@ static bool has_carrier(unsigned flags, uint8_t operstate)
 {
 	return (flags & FLAG_LOWER_UP) && operstate != OPER_NOT_PRESENT && operstate != OPER_DOWN &&
 	       operstate != OPER_LOWER_LAYER_DOWN;
+}
+
+/* Whether we can stand on a device of that kind, and how long its link-layer header is. */
+static bool is_steerable(unsigned type, unsigned flags, uint8_t *l2_len)
+{
+	*l2_len = type == ARPHRD_ETHER ? ETH_HLEN : 0;
+	switch (type) {
+	case ARPHRD_ETHER:
+	case ARPHRD_NONE: /* tun, WireGuard, many modems */
+	case ARPHRD_PPP:
+	case ARPHRD_RAWIP:
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+		return true;
+	case ARPHRD_IPGRE: /* without one fixed peer its outer header is a link-layer header */
+		return (flags & IFF_POINTOPOINT) && !(flags & IFF_BROADCAST);
+	default:
+		return false;
+	}
 }
 
 static int take_link(struct wh_picture *p, const struct nlmsghdr *nlh, bool *routes_stale)
@@ -120,6 +168,7 @@ static int take_link(struct wh_picture *p, const struct nlmsghdr *nlh, bool *rou
 	if (!get_name(attr[IFLA_IFNAME], l.link.name, sizeof(l.link.name)))
 		return 0;
 	l.link.has_mac = info->ifi_type == ARPHRD_ETHER && get_bytes(attr[IFLA_ADDRESS], l.link.mac, ETH_ALEN);
+	l.link.steerable = is_steerable(info->ifi_type, info->ifi_flags, &l.link.l2_len);
 	l.link.point_to_point = info->ifi_flags & IFF_POINTOPOINT;
 	l.link.up = info->ifi_flags & IFF_UP;
 	l.link.carrier = has_carrier(info->ifi_flags, get_u8(attr[IFLA_OPERSTATE], 0));
@@ -135,14 +184,14 @@ static int take_link(struct wh_picture *p, const struct nlmsghdr *nlh, bool *rou
 
 /* --- addresses -------------------------------------------------------------------------------------------- */
 
-static int take_addr(struct wh_picture *p, const struct nlmsghdr *nlh, bool *routes_stale)
+static int take_addr(struct wh_picture *p, const struct nlmsghdr *nlh, bool dump, bool *routes_stale)
 {
 	const struct nlattr *attr[IFA_MAX + 1];
 	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(nlh);
 	struct wh_picture_addr a;
 	int changed;
 
-	if (read_attrs(nlh, sizeof(*info), attr, IFA_MAX) || info->ifa_family != AF_INET)
+	if (read_attrs(nlh, sizeof(*info), attr, IFA_MAX))
 		return 0;
 	memset(&a, 0, sizeof(a));
 	a.ifindex = info->ifa_index;
@@ -150,10 +199,12 @@ static int take_addr(struct wh_picture *p, const struct nlmsghdr *nlh, bool *rou
 	a.scope = info->ifa_scope;
 	a.flags = get_u32(attr[IFA_FLAGS], info->ifa_flags);
 	/* IFA_ADDRESS is the peer's on point-to-point devices. */
-	if (!get_bytes(attr[IFA_LOCAL], &a.addr, sizeof(a.addr)) &&
-	    !get_bytes(attr[IFA_ADDRESS], &a.addr, sizeof(a.addr)))
+	if (!get_addr(attr[IFA_LOCAL], info->ifa_family, &a.addr) &&
+	    !get_addr(attr[IFA_ADDRESS], info->ifa_family, &a.addr))
 		return 0;
-	changed = nlh->nlmsg_type == RTM_DELADDR ? wh_picture_remove_addr(p, &a) : wh_picture_put_addr(p, &a);
+	/* A dump tells addresses in the kernel's order.  A new IPv6 one comes to stand before the others. */
+	changed = nlh->nlmsg_type == RTM_DELADDR ? wh_picture_remove_addr(p, &a)
+						 : wh_picture_put_addr(p, &a, !dump && info->ifa_family == AF_INET6);
 	if (changed > 0)
 		*routes_stale = true; /* routes that prefer this source go with it, without a word */
 	return changed;
@@ -166,14 +217,32 @@ static bool is_wanted_table(uint32_t table)
 	return table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT || table == RT_TABLE_LOCAL;
 }
 
-/* A route's own gateway, or one of its next hops'. */
-static void read_gateway(const struct nlattr *gateway, const struct nlattr *via, struct wh_picture_route *r)
+static enum wh_preference get_preference(const struct nlattr *attr)
 {
-	r->route.has_gateway = gateway || via; /* an IPv6 gateway is one as well, but not one that we could name */
-	get_bytes(gateway, &r->gateway, sizeof(r->gateway));
+	switch (get_u8(attr, ICMPV6_ROUTER_PREF_MEDIUM)) {
+	case ICMPV6_ROUTER_PREF_HIGH:
+		return WH_PREFER_HIGH;
+	case ICMPV6_ROUTER_PREF_LOW:
+		return WH_PREFER_LOW;
+	default:
+		return WH_PREFER_MEDIUM;
+	}
 }
 
-static int add_multipath(struct wh_picture *p, const struct nlattr *multipath, const struct wh_picture_route *common)
+/* A route's own gateway, or one of its next hops'; an IPv4 route's may be an IPv6 one (RFC 5549). */
+static void get_gateway(const struct nlattr *gateway, const struct nlattr *via, int family, struct in6_addr *out)
+{
+	struct {
+		__kernel_sa_family_t family;
+		struct in6_addr addr;
+	} __attribute__((packed)) v6;
+
+	if (!get_addr(gateway, family, out) && get_bytes(via, &v6, sizeof(v6)) && v6.family == AF_INET6)
+		*out = v6.addr;
+}
+
+static int add_multipath(struct wh_picture *p, const struct nlattr *multipath, int family,
+			 const struct wh_picture_route *common)
 {
 	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
 	int left = mnl_attr_get_payload_len(multipath);
@@ -185,9 +254,10 @@ static int add_multipath(struct wh_picture *p, const struct nlattr *multipath, c
 		int err;
 
 		mnl_attr_parse_payload(RTNH_DATA(hop), hop->rtnh_len - sizeof(*hop), note_attr, &attrs);
-		r.route.ifindex = (unsigned)hop->rtnh_ifindex;
-		read_gateway(attr[RTA_GATEWAY], attr[RTA_VIA], &r);
-		err = wh_picture_add_route(p, &r);
+		r.ifindex = (uint32_t)hop->rtnh_ifindex;
+		get_gateway(attr[RTA_GATEWAY], attr[RTA_VIA], family, &r.gateway);
+		/* A hop whose device is down stays, but the kernel does not go there. */
+		err = hop->rtnh_flags & RTNH_F_DEAD ? 0 : wh_picture_add_route(p, &r);
 		if (err)
 			return err;
 		left -= (int)RTNH_ALIGN(hop->rtnh_len);
@@ -196,31 +266,48 @@ static int add_multipath(struct wh_picture *p, const struct nlattr *multipath, c
 	return 0;
 }
 
+/* Routes that say nothing about traffic in general: for one TOS, for some sources (but for default ones). */
+static bool is_conditional(const struct rtmsg *info)
+{
+	return info->rtm_tos || (info->rtm_src_len && info->rtm_dst_len);
+}
+
+static bool is_wanted(const struct rtmsg *info, uint32_t table)
+{
+	if ((info->rtm_flags & RTM_F_CLONED) || is_conditional(info))
+		return false;
+	if (info->rtm_family == AF_INET6 && info->rtm_type == RTN_MULTICAST)
+		return false; /* one a device, all of them for ff00::/8 */
+	/* Of other tables only the default routes matter. */
+	return is_wanted_table(table) || !info->rtm_dst_len;
+}
+
 static int take_route(struct wh_picture *p, const struct nlmsghdr *nlh, bool dump, bool *routes_stale)
 {
 	const struct nlattr *attr[RTA_MAX + 1];
 	const struct rtmsg *info = mnl_nlmsg_get_payload(nlh);
 	struct wh_picture_route r;
 
-	if (read_attrs(nlh, sizeof(*info), attr, RTA_MAX) || info->rtm_family != AF_INET)
+	if (read_attrs(nlh, sizeof(*info), attr, RTA_MAX))
 		return 0;
 	memset(&r, 0, sizeof(r));
 	r.table = get_u32(attr[RTA_TABLE], info->rtm_table);
-	r.route.prefix_len = info->rtm_dst_len;
-	/* Of other tables only the default routes matter; routes for one TOS say nothing about the rest of traffic. */
-	if ((info->rtm_flags & RTM_F_CLONED) || info->rtm_tos || (!is_wanted_table(r.table) && r.route.prefix_len))
+	if (!is_wanted(info, r.table) || !get_prefix(attr[RTA_DST], info->rtm_family, info->rtm_dst_len, &r.dst) ||
+	    !get_prefix(attr[RTA_SRC], info->rtm_family, info->rtm_src_len, &r.src))
 		return 0;
 	if (!dump) {
 		*routes_stale = true;
 		return 0;
 	}
-	get_bytes(attr[RTA_DST], &r.route.dst, sizeof(r.route.dst));
-	r.route.type = info->rtm_type;
-	r.route.metric = get_u32(attr[RTA_PRIORITY], 0);
+	r.prefix_len = info->rtm_dst_len;
+	r.src_len = info->rtm_src_len;
+	r.type = info->rtm_type;
+	r.metric = get_u32(attr[RTA_PRIORITY], 0);
+	r.preference = get_preference(attr[RTA_PREF]);
 	if (attr[RTA_MULTIPATH])
-		return add_multipath(p, attr[RTA_MULTIPATH], &r);
-	r.route.ifindex = get_u32(attr[RTA_OIF], 0);
-	read_gateway(attr[RTA_GATEWAY], attr[RTA_VIA], &r);
+		return add_multipath(p, attr[RTA_MULTIPATH], info->rtm_family, &r);
+	r.ifindex = get_u32(attr[RTA_OIF], 0);
+	get_gateway(attr[RTA_GATEWAY], attr[RTA_VIA], info->rtm_family, &r.gateway);
 	return wh_picture_add_route(p, &r);
 }
 
@@ -232,7 +319,7 @@ int wh_picture_take(struct wh_picture *p, const struct nlmsghdr *nlh, bool dump,
 		return take_link(p, nlh, routes_stale);
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
-		return take_addr(p, nlh, routes_stale);
+		return take_addr(p, nlh, dump, routes_stale);
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		return take_route(p, nlh, dump, routes_stale);
@@ -255,15 +342,15 @@ int wh_neighbour_parse(const struct nlmsghdr *nlh, struct wh_neighbour *out)
 	struct wh_neighbour n;
 
 	if ((nlh->nlmsg_type != RTM_NEWNEIGH && nlh->nlmsg_type != RTM_DELNEIGH) ||
-	    read_attrs(nlh, sizeof(*info), attr, NDA_MAX) || info->ndm_family != AF_INET ||
-	    (info->ndm_flags & NTF_PROXY))
+	    read_attrs(nlh, sizeof(*info), attr, NDA_MAX) || (info->ndm_flags & NTF_PROXY))
 		return -EINVAL;
 	memset(&n, 0, sizeof(n));
 	n.ifindex = (unsigned)info->ndm_ifindex;
-	if (!get_bytes(attr[NDA_DST], &n.addr, sizeof(n.addr)))
+	if (!get_addr(attr[NDA_DST], info->ndm_family, &n.addr))
 		return -EINVAL;
 	n.has_mac = nlh->nlmsg_type == RTM_NEWNEIGH && (info->ndm_state & usable) &&
 		    get_bytes(attr[NDA_LLADDR], n.mac, ETH_ALEN);
+	n.unreachable = nlh->nlmsg_type == RTM_NEWNEIGH && (info->ndm_state & NUD_FAILED);
 	*out = n;
 	return 0;
 }

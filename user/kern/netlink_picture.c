@@ -13,7 +13,7 @@
 
 #define ARRAY_FIRST_CAPACITY 16
 
-static int append(struct wh_array *a, const void *item, size_t size)
+int wh_array_append(struct wh_array *a, const void *item, size_t size)
 {
 	if (a->n == a->capacity) {
 		size_t capacity = a->capacity ? a->capacity * 2 : ARRAY_FIRST_CAPACITY;
@@ -25,6 +25,17 @@ static int append(struct wh_array *a, const void *item, size_t size)
 		a->capacity = capacity;
 	}
 	memcpy((char *)a->items + a->n++ * size, item, size);
+	return 0;
+}
+
+static int put_in_front(struct wh_array *a, const void *item, size_t size)
+{
+	int err = wh_array_append(a, item, size);
+
+	if (err)
+		return err;
+	memmove((char *)a->items + size, a->items, (a->n - 1) * size);
+	memcpy(a->items, item, size);
 	return 0;
 }
 
@@ -45,7 +56,7 @@ void wh_picture_free(struct wh_picture *p)
 
 /* --- links ------------------------------------------------------------------------------------------------ */
 
-static struct wh_picture_link *find_link(const struct wh_picture *p, unsigned ifindex)
+struct wh_picture_link *wh_picture_find_link(const struct wh_picture *p, unsigned ifindex)
 {
 	struct wh_picture_link *links = p->links.items;
 
@@ -63,16 +74,17 @@ static bool same_link(const struct wh_picture_link *a, const struct wh_picture_l
 
 	return a->bridge == b->bridge && x->ifindex == y->ifindex && !strcmp(x->name, y->name) &&
 	       !memcmp(x->mac, y->mac, sizeof(x->mac)) && x->has_mac == y->has_mac &&
-	       x->point_to_point == y->point_to_point && x->up == y->up && x->carrier == y->carrier && x->mtu == y->mtu;
+	       x->point_to_point == y->point_to_point && x->up == y->up && x->carrier == y->carrier &&
+	       x->mtu == y->mtu && x->steerable == y->steerable && x->l2_len == y->l2_len;
 }
 
 int wh_picture_put_link(struct wh_picture *p, const struct wh_picture_link *link)
 {
-	struct wh_picture_link *known = find_link(p, link->link.ifindex);
+	struct wh_picture_link *known = wh_picture_find_link(p, link->link.ifindex);
 	int err;
 
 	if (!known) {
-		err = append(&p->links, link, sizeof(*link));
+		err = wh_array_append(&p->links, link, sizeof(*link));
 		return err ? err : 1;
 	}
 	if (same_link(known, link))
@@ -83,7 +95,7 @@ int wh_picture_put_link(struct wh_picture *p, const struct wh_picture_link *link
 
 int wh_picture_remove_link(struct wh_picture *p, unsigned ifindex)
 {
-	struct wh_picture_link *known = find_link(p, ifindex);
+	struct wh_picture_link *known = wh_picture_find_link(p, ifindex);
 
 	if (!known)
 		return 0;
@@ -96,7 +108,8 @@ void wh_picture_name_masters(struct wh_picture *p)
 	struct wh_picture_link *links = p->links.items;
 
 	for (size_t i = 0; i < p->links.n; i++) {
-		const struct wh_picture_link *bridge = links[i].bridge ? find_link(p, links[i].bridge) : NULL;
+		const struct wh_picture_link *bridge = links[i].bridge ? wh_picture_find_link(p, links[i].bridge)
+								       : NULL;
 
 		memset(links[i].link.master, 0, sizeof(links[i].link.master));
 		if (bridge)
@@ -112,31 +125,25 @@ static struct wh_picture_addr *find_addr(const struct wh_picture *p, const struc
 	struct wh_picture_addr *addrs = p->addrs.items;
 
 	for (size_t i = 0; i < p->addrs.n; i++)
-		if (addrs[i].ifindex == like->ifindex && addrs[i].addr.s_addr == like->addr.s_addr &&
+		if (addrs[i].ifindex == like->ifindex && IN6_ARE_ADDR_EQUAL(&addrs[i].addr, &like->addr) &&
 		    addrs[i].prefix_len == like->prefix_len)
 			return &addrs[i];
 	return NULL;
 }
 
-static bool same_addr(const struct wh_picture_addr *a, const struct wh_picture_addr *b)
-{
-	return a->ifindex == b->ifindex && a->addr.s_addr == b->addr.s_addr && a->prefix_len == b->prefix_len &&
-	       a->scope == b->scope && a->flags == b->flags;
-}
-
-int wh_picture_put_addr(struct wh_picture *p, const struct wh_picture_addr *addr)
+int wh_picture_put_addr(struct wh_picture *p, const struct wh_picture_addr *addr, bool in_front)
 {
 	struct wh_picture_addr *known = find_addr(p, addr);
 	int err;
 
-	if (known && same_addr(known, addr))
+	if (known && known->scope == addr->scope && known->flags == addr->flags)
 		return 0;
 	if (known && !((known->flags ^ addr->flags) & IFA_F_SECONDARY)) {
 		*known = *addr;
 		return 1;
 	}
-	/* New, or a secondary one promoted, which the kernel puts behind the primary ones that it has. */
-	err = append(&p->addrs, addr, sizeof(*addr));
+	/* New, or an IPv4 secondary one promoted, which the kernel puts behind the primary ones that it has. */
+	err = in_front ? put_in_front(&p->addrs, addr, sizeof(*addr)) : wh_array_append(&p->addrs, addr, sizeof(*addr));
 	if (err)
 		return err;
 	if (known)
@@ -161,8 +168,8 @@ int wh_picture_add_route(struct wh_picture *p, const struct wh_picture_route *ro
 {
 	struct wh_picture_route ordered = *route;
 
-	ordered.order = p->routes.n;
-	return append(&p->routes, &ordered, sizeof(ordered));
+	ordered.order = (uint32_t)p->routes.n;
+	return wh_array_append(&p->routes, &ordered, sizeof(ordered));
 }
 
 /* The order in which the kernel's default rules ask the tables; all others after them. */
@@ -188,13 +195,17 @@ static int compare_routes(const void *left, const void *right)
 	const struct wh_picture_route *b = right;
 	int by;
 
-	by = COMPARE(ntohl(a->route.dst.s_addr), ntohl(b->route.dst.s_addr));
+	by = COMPARE(a->prefix_len, b->prefix_len);
 	if (!by)
-		by = COMPARE(a->route.prefix_len, b->route.prefix_len);
+		by = memcmp(&a->dst, &b->dst, sizeof(a->dst));
 	if (!by)
 		by = COMPARE(table_rank(a->table), table_rank(b->table));
 	if (!by)
-		by = COMPARE(a->route.metric, b->route.metric);
+		by = COMPARE(a->src_len, b->src_len);
+	if (!by)
+		by = COMPARE(a->metric, b->metric);
+	if (!by)
+		by = COMPARE(a->preference, b->preference);
 	return by ? by : COMPARE(a->order, b->order);
 }
 
@@ -202,14 +213,6 @@ void wh_picture_sort_routes(struct wh_picture *p)
 {
 	if (p->routes.n)
 		qsort(p->routes.items, p->routes.n, sizeof(struct wh_picture_route), compare_routes);
-}
-
-static bool same_route(const struct wh_picture_route *a, const struct wh_picture_route *b)
-{
-	return a->table == b->table && a->gateway.s_addr == b->gateway.s_addr &&
-	       a->route.dst.s_addr == b->route.dst.s_addr && a->route.prefix_len == b->route.prefix_len &&
-	       a->route.type == b->route.type && a->route.ifindex == b->route.ifindex &&
-	       a->route.has_gateway == b->route.has_gateway && a->route.metric == b->route.metric;
 }
 
 bool wh_picture_same_routes(const struct wh_picture *a, const struct wh_picture *b)
@@ -220,7 +223,7 @@ bool wh_picture_same_routes(const struct wh_picture *a, const struct wh_picture 
 	if (a->routes.n != b->routes.n)
 		return false;
 	for (size_t i = 0; i < a->routes.n; i++)
-		if (!same_route(&x[i], &y[i]))
+		if (memcmp(&x[i], &y[i], offsetof(struct wh_picture_route, order)) != 0)
 			return false;
 	return true;
 }

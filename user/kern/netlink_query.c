@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* netlink_query.c: the questions of netlink.h that are answered from the picture; nothing here asks the kernel. */
+/*
+ * netlink_query.c: the questions of netlink.h about links and addresses, answered from the picture; nothing here
+ * asks the kernel.
+ */
 #include "kern/netlink_private.h"
 
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+
+/* --- links ------------------------------------------------------------------------------------------------ */
 
 const struct wh_link *wh_netlink_link(const struct wh_netlink *nl, const char *name)
 {
@@ -17,12 +22,24 @@ const struct wh_link *wh_netlink_link(const struct wh_netlink *nl, const char *n
 	return NULL;
 }
 
-static bool is_usable_source(const struct wh_picture_addr *a)
+/* --- addresses -------------------------------------------------------------------------------------------- */
+
+static bool is_ready(const struct wh_picture_addr *a)
 {
-	return a->scope == RT_SCOPE_UNIVERSE && !(a->flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED));
+	return !(a->flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED));
 }
 
-int wh_netlink_addr4(const struct wh_netlink *nl, unsigned ifindex, struct in_addr *out)
+/* What speaks against an address as a source: each flaw outweighs all that stand behind it. */
+static unsigned flaws(const struct wh_picture_addr *a)
+{
+	bool is_unique_local = (a->addr.s6_addr[0] & 0xfe) == 0xfc;
+	bool is_second = a->flags & IFA_F_SECONDARY; /* which is IFA_F_TEMPORARY in IPv6 */
+
+	return (a->flags & IFA_F_DEPRECATED ? 4 : 0) | (is_unique_local ? 2 : 0) | (is_second ? 1 : 0);
+}
+
+static int best_addr(const struct wh_netlink *nl, unsigned ifindex, enum wh_family family, uint8_t scope,
+		     struct in6_addr *out)
 {
 	const struct wh_picture_addr *addrs = nl->picture.addrs.items;
 	const struct wh_picture_addr *best = NULL;
@@ -30,9 +47,9 @@ int wh_netlink_addr4(const struct wh_netlink *nl, unsigned ifindex, struct in_ad
 	for (size_t i = 0; i < nl->picture.addrs.n; i++) {
 		const struct wh_picture_addr *a = &addrs[i];
 
-		if (a->ifindex != ifindex || !is_usable_source(a))
+		if (a->ifindex != ifindex || wh_family_of(&a->addr) != family || a->scope != scope || !is_ready(a))
 			continue;
-		if (!best || ((best->flags & IFA_F_SECONDARY) && !(a->flags & IFA_F_SECONDARY)))
+		if (!best || flaws(a) < flaws(best))
 			best = a;
 	}
 	if (!best)
@@ -41,62 +58,65 @@ int wh_netlink_addr4(const struct wh_netlink *nl, unsigned ifindex, struct in_ad
 	return 0;
 }
 
-bool wh_netlink_has_addr4(const struct wh_netlink *nl, unsigned ifindex, struct in_addr addr)
+int wh_netlink_addr4(const struct wh_netlink *nl, unsigned ifindex, struct in_addr *out)
+{
+	struct in6_addr mapped;
+	int err = best_addr(nl, ifindex, WH_V4, RT_SCOPE_UNIVERSE, &mapped);
+
+	if (!err)
+		*out = wh_unmapped(&mapped);
+	return err;
+}
+
+int wh_netlink_addr6(const struct wh_netlink *nl, unsigned ifindex, struct in6_addr *out)
+{
+	return best_addr(nl, ifindex, WH_V6, RT_SCOPE_UNIVERSE, out);
+}
+
+void wh_netlink_each_addr6(const struct wh_netlink *nl, unsigned ifindex,
+			   bool (*each)(void *arg, const struct in6_addr *addr, unsigned prefix_len), void *arg)
+{
+	const struct wh_picture_addr *addrs = nl->picture.addrs.items;
+
+	for (size_t i = 0; i < nl->picture.addrs.n; i++) {
+		if (addrs[i].ifindex == ifindex && addrs[i].scope == RT_SCOPE_UNIVERSE &&
+		    !IN6_IS_ADDR_V4MAPPED(&addrs[i].addr) && is_ready(&addrs[i]) &&
+		    !each(arg, &addrs[i].addr, addrs[i].prefix_len))
+			return;
+	}
+}
+
+int wh_netlink_linklocal6(const struct wh_netlink *nl, unsigned ifindex, struct in6_addr *out)
+{
+	return best_addr(nl, ifindex, WH_V6, RT_SCOPE_LINK, out);
+}
+
+static const struct wh_picture_addr *find_ready(const struct wh_netlink *nl, unsigned ifindex,
+						const struct in6_addr *addr)
 {
 	const struct wh_picture_addr *addrs = nl->picture.addrs.items;
 
 	for (size_t i = 0; i < nl->picture.addrs.n; i++)
-		if (addrs[i].ifindex == ifindex && addrs[i].addr.s_addr == addr.s_addr)
-			return true;
-	return false;
+		if (addrs[i].ifindex == ifindex && IN6_ARE_ADDR_EQUAL(&addrs[i].addr, addr) && is_ready(&addrs[i]))
+			return &addrs[i];
+	return NULL;
 }
 
-int wh_netlink_gateway4(const struct wh_netlink *nl, unsigned ifindex, struct in_addr *out)
+bool wh_netlink_has_addr4(const struct wh_netlink *nl, unsigned ifindex, struct in_addr addr)
 {
-	const struct wh_picture_route *routes = nl->picture.routes.items;
-	const struct wh_picture_route *best = NULL;
+	struct in6_addr mapped = wh_mapped(addr);
 
-	/* Default routes stand first, by table and then by metric: so the first of the lowest metric wins. */
-	for (size_t i = 0; i < nl->picture.routes.n && !routes[i].route.dst.s_addr; i++) {
-		const struct wh_picture_route *r = &routes[i];
-
-		if (r->route.prefix_len || r->route.ifindex != ifindex || r->table == RT_TABLE_LOCAL ||
-		    r->route.type != RTN_UNICAST)
-			continue;
-		if (!best || r->route.metric < best->route.metric)
-			best = r;
-	}
-	if (!best || !best->gateway.s_addr)
-		return -ENOENT;
-	*out = best->gateway;
-	return 0;
+	return find_ready(nl, ifindex, &mapped);
 }
 
-static bool same_prefix(const struct wh_net_route4 *a, const struct wh_net_route4 *b)
+bool wh_netlink_has_addr6(const struct wh_netlink *nl, unsigned ifindex, struct in6_addr addr)
 {
-	return a->dst.s_addr == b->dst.s_addr && a->prefix_len == b->prefix_len;
+	return find_ready(nl, ifindex, &addr);
 }
 
-static bool is_viewed(uint32_t table)
+int wh_netlink_prefix_len6(const struct wh_netlink *nl, unsigned ifindex, struct in6_addr addr)
 {
-	return table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT;
-}
+	const struct wh_picture_addr *found = find_ready(nl, ifindex, &addr);
 
-void wh_netlink_each_route4(const struct wh_netlink *nl, void (*each)(void *arg, const struct wh_net_route4 *route),
-			    void *arg)
-{
-	const struct wh_picture_route *routes = nl->picture.routes.items;
-	const struct wh_net_route4 *last = NULL;
-
-	for (size_t i = 0; i < nl->picture.routes.n; i++) {
-		if (!is_viewed(routes[i].table) || (last && same_prefix(last, &routes[i].route)))
-			continue;
-		last = &routes[i].route;
-		each(arg, last);
-	}
-}
-
-uint64_t wh_netlink_routes_version(const struct wh_netlink *nl)
-{
-	return nl->routes_version;
+	return found ? found->prefix_len : -ENOENT;
 }

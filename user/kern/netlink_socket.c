@@ -15,10 +15,10 @@
 
 #define ANSWER_TIMEOUT_S 5
 
-int wh_netlink_socket(struct mnl_socket **out)
+int wh_netlink_socket(int bus, struct mnl_socket **out)
 {
 	struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
 	int err;
 
 	if (!socket)
@@ -31,6 +31,11 @@ int wh_netlink_socket(struct mnl_socket **out)
 	}
 	*out = socket;
 	return 0;
+}
+
+int wh_netlink_subscribe(struct mnl_socket *socket, int group)
+{
+	return mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) ? -errno : 0;
 }
 
 int wh_netlink_receive(struct mnl_socket *socket, void *buf, size_t len, int flags)

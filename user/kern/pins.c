@@ -12,10 +12,8 @@
 #include <bpf/bpf.h>
 
 static const char *const hook_names[WH_HOOKS] = {
-	[WH_HOOK_LAN_IN] = "lan_in",
-	[WH_HOOK_WAN_IN] = "wan_in",
-	[WH_HOOK_WAN_OUT] = "wan_out",
-	[WH_HOOK_PROBE_IN] = "probe_in",
+	[WH_HOOK_LAN_IN] = "lan_in",   [WH_HOOK_LAN_OUT] = "lan_out",	[WH_HOOK_WAN_IN] = "wan_in",
+	[WH_HOOK_WAN_OUT] = "wan_out", [WH_HOOK_PROBE_IN] = "probe_in",
 };
 
 static int fits(int written)
@@ -28,10 +26,17 @@ int wh_pin_path(char path[WH_PIN_PATH_LEN], const char *bpf_dir, const char *nam
 	return fits(snprintf(path, WH_PIN_PATH_LEN, "%s/%s", bpf_dir, name));
 }
 
-int wh_pin_link_path(char path[WH_PIN_PATH_LEN], const char *bpf_dir, enum wh_hook hook, const char *device)
+const char *wh_hook_name(enum wh_hook hook)
+{
+	return hook_names[hook];
+}
+
+int wh_pin_link_path(char path[WH_PIN_PATH_LEN], const char *bpf_dir, enum wh_hook hook, enum wh_family family,
+		     const char *device)
 {
 	/* bpf file systems take no dots in names; VLAN devices have them. */
-	int err = fits(snprintf(path, WH_PIN_PATH_LEN, "%s/links/%s-%s", bpf_dir, hook_names[hook], device));
+	int err = fits(snprintf(path, WH_PIN_PATH_LEN, "%s/links/%s%d-%s", bpf_dir, hook_names[hook],
+				family == WH_V4 ? 4 : 6, device));
 	char *dot = err ? NULL : strrchr(path, '/');
 
 	while (dot && (dot = strchr(dot, '.')))

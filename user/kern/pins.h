@@ -14,7 +14,11 @@
 int wh_pin_path(char path[WH_PIN_PATH_LEN], const char *bpf_dir, const char *name);
 
 /* <bpf_dir>/links/<hook>-<device> */
-int wh_pin_link_path(char path[WH_PIN_PATH_LEN], const char *bpf_dir, enum wh_hook hook, const char *device);
+int wh_pin_link_path(char path[WH_PIN_PATH_LEN], const char *bpf_dir, enum wh_hook hook, enum wh_family family,
+		     const char *device);
+
+/* "lan_in", …: as in pins and in the programs' names. */
+const char *wh_hook_name(enum wh_hook hook);
 
 /* A descriptor of the pinned map, or -errno. */
 int wh_pin_open(const char *bpf_dir, const char *name);

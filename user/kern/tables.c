@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* tables.c: see tables.h. The walk through the flows is in walk.c. */
+/* tables.c: see tables.h.  Flows are walk.c's, overrides hand.c's. */
 #include "kern/tables.h"
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,31 +14,58 @@
 #include <bpf/libbpf.h>
 
 #include "kern/pins.h"
+#include "lib/cleanup.h"
 #include "lib/clock.h"
 
-/* Which pin goes to which descriptor. */
+/* Which pin goes to which descriptor; those that each family has of its own have its digit behind the name. */
 static const struct {
 	const char *name;
 	size_t at;
+	bool by_family;
 } pins[] = {
 #define PIN(field, name)                                                                                               \
 	{                                                                                                              \
-		name, offsetof(struct wh_tables, field)                                                                \
+		name, offsetof(struct wh_tables, field), false                                                         \
 	}
-	PIN(steer, "wh_steer"),	      PIN(signals, "wh_signals"), PIN(wans, "wh_wans"),
-	PIN(lans, "wh_lans"),	      PIN(devices, "wh_devices"), PIN(routes, "wh_routes"),
-	PIN(classes, "wh_classes"),   PIN(buckets, "wh_buckets"), PIN(flows, "wh_flows4"),
-	PIN(replies, "wh_replies4"),  PIN(binds, "wh_binds4"),	  PIN(ports, "wh_ports4"),
-	PIN(counters, "wh_counters"), PIN(reasons, "wh_reasons"), PIN(sweep, "wh_sweep"),
-	PIN(meta, "wh_meta"),
+#define PINS_OF(field, name)                                                                                           \
+	{                                                                                                              \
+		name, offsetof(struct wh_tables, field), true                                                          \
+	}
+	PIN(steer, "wh_steer"),	    PIN(signals, "wh_signals"), PIN(wans, "wh_wans"),
+	PIN(lans, "wh_lans"),	    PIN(devices, "wh_devices"), PIN(routes, "wh_routes"),
+	PIN(classes, "wh_classes"), PIN(buckets, "wh_buckets"), PIN(counters, "wh_counters"),
+	PIN(reasons, "wh_reasons"), PIN(clients, "wh_clients"), PIN(slow, "wh_slow"),
+	PIN(meta, "wh_meta"),	    PINS_OF(flows, "wh_flows"), PINS_OF(replies, "wh_replies"),
+	PINS_OF(binds, "wh_binds"), PINS_OF(ports, "wh_ports"), PINS_OF(fragments, "wh_fragments"),
+	PINS_OF(sweep, "wh_sweep"),
 #undef PIN
+#undef PINS_OF
 };
 
 #define PINS (sizeof(pins) / sizeof(pins[0]))
 
-static int *descriptor(struct wh_tables *t, size_t i)
+static unsigned descriptors(size_t pin)
 {
-	return (int *)((char *)t + pins[i].at);
+	return pins[pin].by_family ? WH_FAMILIES : 1;
+}
+
+static int *descriptor(struct wh_tables *t, size_t pin, unsigned family)
+{
+	return (int *)((char *)t + pins[pin].at) + family;
+}
+
+static int open_pin(struct wh_tables *t, const char *bpf_dir, size_t pin, unsigned family)
+{
+	static const char *const digits[WH_FAMILIES] = {"4", "6"};
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s%s", pins[pin].name, pins[pin].by_family ? digits[family] : "");
+	fd = wh_pin_open(bpf_dir, name);
+	if (fd < 0)
+		return fd;
+	*descriptor(t, pin, family) = fd;
+	return 0;
 }
 
 static void *map_rows(int fd, size_t len, int protection)
@@ -61,31 +89,58 @@ static int check_schema(const struct wh_tables *t)
 	return meta.schema == WH_SCHEMA_VERSION ? 0 : -EPROTO;
 }
 
+/* Which rows are mapped where. */
+struct mapping {
+	void **rows;
+	size_t len;
+	int fd;
+	int protection;
+};
+
+#define MAPPINGS 4
+
+static void mappings_of(struct wh_tables *t, struct mapping out[MAPPINGS])
+{
+	const int both = PROT_READ | PROT_WRITE;
+
+	out[0] = (struct mapping){(void **)&t->steer_rows, WH_STEER_ROWS * sizeof(*t->steer_rows), t->steer, both};
+	out[1] = (struct mapping){(void **)&t->signal_rows, WH_SIGNAL_ROWS * sizeof(*t->signal_rows), t->signals,
+				  PROT_READ};
+	out[2] = (struct mapping){(void **)&t->sweep_form4, sizeof(*t->sweep_form4), t->sweep[WH_V4], both};
+	out[3] = (struct mapping){(void **)&t->sweep_form6, sizeof(*t->sweep_form6), t->sweep[WH_V6], both};
+}
+
+static int map_all(struct wh_tables *t)
+{
+	struct mapping mappings[MAPPINGS];
+	int err = 0;
+
+	mappings_of(t, mappings);
+	for (unsigned i = 0; i < MAPPINGS; i++) {
+		*mappings[i].rows = map_rows(mappings[i].fd, mappings[i].len, mappings[i].protection);
+		if (!*mappings[i].rows)
+			err = -ENOMEM;
+	}
+	return err;
+}
+
 int wh_tables_open(struct wh_tables *t, const char *bpf_dir)
 {
 	struct wh_tables opened = {};
 	int err = 0;
 
-	for (size_t i = 0; i < PINS; i++)
-		*descriptor(&opened, i) = -1;
-	for (size_t i = 0; i < PINS && !err; i++) {
-		int fd = wh_pin_open(bpf_dir, pins[i].name);
-
-		if (fd < 0)
-			err = fd;
-		else
-			*descriptor(&opened, i) = fd;
+	for (size_t i = 0; i < PINS; i++) {
+		for (unsigned family = 0; family < descriptors(i); family++)
+			*descriptor(&opened, i, family) = -1;
+	}
+	for (size_t i = 0; i < PINS; i++) {
+		for (unsigned family = 0; family < descriptors(i) && !err; family++)
+			err = open_pin(&opened, bpf_dir, i, family);
 	}
 	if (!err)
 		err = check_schema(&opened);
-	if (!err) {
-		opened.steer_rows =
-			map_rows(opened.steer, WH_STEER_ROWS * sizeof(struct wh_steer), PROT_READ | PROT_WRITE);
-		opened.signal_rows = map_rows(opened.signals, WH_MAX_WANS * sizeof(struct wh_signal), PROT_READ);
-		opened.sweep_form = map_rows(opened.sweep, sizeof(struct wh_sweep), PROT_READ | PROT_WRITE);
-		if (!opened.steer_rows || !opened.signal_rows || !opened.sweep_form)
-			err = -ENOMEM;
-	}
+	if (!err)
+		err = map_all(&opened);
 	if (err) {
 		wh_tables_close(&opened);
 		return err;
@@ -96,20 +151,20 @@ int wh_tables_open(struct wh_tables *t, const char *bpf_dir)
 
 void wh_tables_close(struct wh_tables *t)
 {
-	if (t->steer_rows)
-		munmap(t->steer_rows, WH_STEER_ROWS * sizeof(struct wh_steer));
-	if (t->signal_rows)
-		munmap(t->signal_rows, WH_MAX_WANS * sizeof(struct wh_signal));
-	if (t->sweep_form)
-		munmap(t->sweep_form, sizeof(struct wh_sweep));
-	for (size_t i = 0; i < PINS; i++) {
-		if (*descriptor(t, i) >= 0)
-			close(*descriptor(t, i));
-		*descriptor(t, i) = -1;
+	struct mapping mappings[MAPPINGS];
+
+	mappings_of(t, mappings);
+	for (unsigned i = 0; i < MAPPINGS; i++) {
+		if (*mappings[i].rows)
+			munmap(*mappings[i].rows, mappings[i].len);
+		*mappings[i].rows = NULL;
 	}
-	t->steer_rows = NULL;
-	t->signal_rows = NULL;
-	t->sweep_form = NULL;
+	for (size_t i = 0; i < PINS; i++) {
+		for (unsigned family = 0; family < descriptors(i); family++) {
+			wh_closep(descriptor(t, i, family));
+			*descriptor(t, i, family) = -1;
+		}
+	}
 }
 
 static int row(int map, unsigned number, void *out)
@@ -210,19 +265,6 @@ int wh_tables_buckets(const struct wh_tables *t, unsigned class, struct wh_bucke
 	return err;
 }
 
-int wh_tables_reply(const struct wh_tables *t, const struct wh_flow4_key *key, const struct wh_flow4 *flow,
-		    struct wh_reply4 *out)
-{
-	struct wh_reply4_key reply = {.remote_be = key->dst_be,
-				      .external_be = flow->external_be,
-				      .remote_port_be = key->dport_be,
-				      .external_port_be = flow->pin.external_port,
-				      .proto = key->proto,
-				      .wan = flow->pin.wan};
-
-	return bpf_map_lookup_elem(t->replies, &reply, out) ? -errno : 0;
-}
-
 int64_t wh_tables_heartbeat_age_ms(const struct wh_tables *t)
 {
 	uint64_t beat = t->steer_rows[WH_STEER_GLOBAL].heartbeat_ns;
@@ -236,5 +278,5 @@ uint32_t wh_tables_max_flows(const struct wh_tables *t)
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
 
-	return bpf_obj_get_info_by_fd(t->flows, &info, &len) ? 0 : info.max_entries;
+	return bpf_obj_get_info_by_fd(t->flows[WH_V4], &info, &len) ? 0 : info.max_entries;
 }

@@ -7,6 +7,7 @@
 #define WANHELM_KERN_TABLES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <wanhelm/abi.h>
 #include <wanhelm/count.h>
@@ -20,11 +21,15 @@
 #define WH_DEFAULT_BPF_DIR "/sys/fs/bpf/wanhelm"
 
 struct wh_tables {
-	int steer, signals, wans, lans, devices, routes, classes, buckets, flows, replies, binds, ports, counters,
-		reasons, sweep, meta;  /* descriptors */
-	struct wh_steer *steer_rows;   /* mapped: WH_STEER_ROWS rows; stores are seen by the data plane at once */
-	struct wh_signal *signal_rows; /* mapped, read only: WH_MAX_WANS rows */
-	struct wh_sweep *sweep_form;   /* mapped */
+	/* descriptors */
+	int steer, signals, wans, lans, devices, routes, classes, buckets, counters, reasons, clients, slow, meta;
+	int flows[WH_FAMILIES], replies[WH_FAMILIES], binds[WH_FAMILIES], ports[WH_FAMILIES], fragments[WH_FAMILIES],
+		sweep[WH_FAMILIES];
+	/* mapped */
+	struct wh_steer *steer_rows;   /* WH_STEER_ROWS; stores are seen by the data plane at once */
+	struct wh_signal *signal_rows; /* WH_SIGNAL_ROWS: family * WH_MAX_WANS + wan; read only */
+	struct wh_sweep4 *sweep_form4;
+	struct wh_sweep6 *sweep_form6;
 };
 
 /*
@@ -48,7 +53,48 @@ int wh_tables_reasons(const struct wh_tables *t, uint64_t out[WH_REASON_COUNT]);
 /* The bucket table in force of a class. */
 int wh_tables_buckets(const struct wh_tables *t, unsigned class, struct wh_bucket_table *out);
 
-/* A walk through the flows, a bounded slice a call, so that a loop stays alive beside it. */
+/* --- flows ---------------------------------------------------------------------------------------------- */
+
+/* A flow of either family, as it stood when it was read. */
+struct wh_flow_entry {
+	enum wh_family family;
+	union {
+		struct wh_flow4_key key4;
+		struct wh_flow6_key key6;
+	};
+	struct wh_flow flow;
+	union {
+		__be32 external4_be;
+		struct wh_addr6 external6_be;
+	};
+};
+
+/* What both families' keys have, from where it stands in each. */
+static inline __u8 wh_flow_proto(const struct wh_flow_entry *entry)
+{
+	return entry->family == WH_V4 ? entry->key4.proto : entry->key6.proto;
+}
+
+static inline __be16 wh_flow_sport(const struct wh_flow_entry *entry)
+{
+	return entry->family == WH_V4 ? entry->key4.sport_be : entry->key6.sport_be;
+}
+
+static inline __be16 wh_flow_dport(const struct wh_flow_entry *entry)
+{
+	return entry->family == WH_V4 ? entry->key4.dport_be : entry->key6.dport_be;
+}
+
+/* Whether it is a user's: what people count and see.  Probes are not, nor what only the kernel knows the way of. */
+static inline bool wh_flow_is_users(const struct wh_flow *flow)
+{
+	return !(flow->flags & (WH_FLOW_PROBE | WH_FLOW_FOREIGN)) && flow->pin.wan < WH_MAX_WANS;
+}
+
+/* The entry under which a flow's answers are found; -ENOENT. */
+int wh_tables_reply(const struct wh_tables *t, const struct wh_flow_entry *entry, struct wh_reply *out);
+
+/* A walk through a table, a bounded slice a call, so that a loop stays alive beside it.  Begins zeroed. */
 struct wh_flow_walk {
 	uint64_t cursor; /* the kernel's word for where to go on */
 	bool started;
@@ -60,17 +106,41 @@ struct wh_flow_walk {
  * matter).  0, or -errno; walk->done is set after the last.  A flow that stays is seen at least once; one that
  * comes or goes meanwhile may be seen, missed, or seen twice.
  */
-int wh_tables_walk(const struct wh_tables *t, struct wh_flow_walk *walk, unsigned max,
-		   void (*each)(void *arg, const struct wh_flow4_key *key, const struct wh_flow4 *flow), void *arg);
+int wh_tables_walk(const struct wh_tables *t, enum wh_family family, struct wh_flow_walk *walk, unsigned max,
+		   void (*each)(void *arg, const struct wh_flow_entry *entry), void *arg);
 
-/* The same over the bindings. */
-int wh_tables_walk_binds(const struct wh_tables *t, struct wh_flow_walk *walk, unsigned max,
-			 void (*each)(void *arg, const struct wh_bind4_key *key, const struct wh_bind4 *bind),
-			 void *arg);
+/* The same over the bindings; `key` is a struct wh_bind4_key or wh_bind6_key. */
+int wh_tables_walk_binds(const struct wh_tables *t, enum wh_family family, struct wh_flow_walk *walk, unsigned max,
+			 void (*each)(void *arg, const void *key, const struct wh_bind *bind), void *arg);
 
-/* The entry under which a flow's answers are found; -ENOENT. */
-int wh_tables_reply(const struct wh_tables *t, const struct wh_flow4_key *key, const struct wh_flow4 *flow,
-		    struct wh_reply4 *out);
+/* The same over the ports; freed_s is 0 for those in use. */
+int wh_tables_walk_ports(const struct wh_tables *t, enum wh_family family, struct wh_flow_walk *walk, unsigned max,
+			 void (*each)(void *arg, const struct wh_port_key *key, uint32_t freed_s), void *arg);
+
+/* The same over the clients, of both families, with the number of their flows. */
+int wh_tables_walk_clients(const struct wh_tables *t, struct wh_flow_walk *walk, unsigned max,
+			   void (*each)(void *arg, const struct wh_client_key *key, uint32_t flows), void *arg);
+
+/*
+ * Take out a client that has no flows.  One that opens its first one at this very moment may have one more than it
+ * is allowed.
+ */
+void wh_tables_forget_client(const struct wh_tables *t, const struct wh_client_key *key);
+
+/* --- the sweep's order forms ---------------------------------------------------------------------------- */
+
+/* The part that both families' forms have in common. */
+struct wh_sweep *wh_tables_form(const struct wh_tables *t, enum wh_family family);
+
+/*
+ * Write a key into the family's form and count it: the caller has the form done (wh_programs_sweep()) and its
+ * counts set back before one of them passes WH_SWEEP_SLICE.
+ */
+void wh_tables_form_flow(const struct wh_tables *t, const struct wh_flow_entry *entry);
+void wh_tables_form_bind(const struct wh_tables *t, enum wh_family family, const void *key);
+void wh_tables_form_port(const struct wh_tables *t, enum wh_family family, const struct wh_port_key *key);
+
+/* --- the hand ------------------------------------------------------------------------------------------- */
 
 /*
  * The hand where no controller runs: write the override words and, for down and up, the masks that follow, so
@@ -83,7 +153,17 @@ enum wh_hand_verb wh_tables_hand_of(const struct wh_tables *t, unsigned wan);
 /* Write only the override words: the controller's part of wh_tables_hand(). */
 void wh_tables_set_hand(struct wh_tables *t, unsigned wan, enum wh_hand_verb verb);
 
-/* How many flows there is room for: what `limits.flows` was when the maps were made. 0 where it cannot be read. */
+/*
+ * Whether a careful person would want to be asked before the WAN is taken out of use: because it is the last one that
+ * works, in either family, or because with `down` their ssh session would be cut, which came in to the address
+ * `ssh` (NULL: none is known).  Then `why` says so in a clause.
+ */
+bool wh_tables_hand_risk(const struct wh_tables *t, unsigned wan, enum wh_hand_verb verb, const char *ssh, char *why,
+			 size_t len);
+
+/* --- figures -------------------------------------------------------------------------------------------- */
+
+/* How many flows of a family there is room for: `limits.flows` when the maps were made. 0 where it cannot be read. */
 uint32_t wh_tables_max_flows(const struct wh_tables *t);
 
 /* Age of the controller's heartbeat in milliseconds, or -1 where there never was one. */

@@ -25,6 +25,11 @@ const char *wh_word_of_state(unsigned state)
 	return state < WH_WAN_STATE_COUNT ? words[state] : "unknown";
 }
 
+const char *wh_word_of_family(enum wh_family family)
+{
+	return family == WH_V4 ? "IPv4" : "IPv6";
+}
+
 const char *wh_word_of_hand(enum wh_hand_verb verb)
 {
 	return hands[verb];

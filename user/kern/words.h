@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * words.h: the words for what crosses the kernel boundary as numbers: states, overrides, reasons.  The lists
+ * words.h: the words for what crosses the kernel boundary as numbers: states, families, overrides, reasons.  The lists
  * themselves stand in include/wanhelm/.
  */
 #ifndef WANHELM_KERN_WORDS_H
@@ -12,6 +12,9 @@
 
 /* "up", "forced-down", …; "unknown" for a number that is none (of a newer controller's, say). */
 const char *wh_word_of_state(unsigned state);
+
+/* "IPv4", "IPv6" */
+const char *wh_word_of_family(enum wh_family family);
 
 /* "auto", "down", "up", "drain" */
 const char *wh_word_of_hand(enum wh_hand_verb verb);

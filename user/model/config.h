@@ -17,14 +17,25 @@
 #define WH_MAX_PROFILES 8
 #define WH_MAX_TARGETS 16
 
-enum wh_firewall { WH_FIREWALL_KERNEL, WH_FIREWALL_UNTRACKED, WH_FIREWALL_BYPASS };
+enum wh_firewall_choice { WH_CONF_FIREWALL_KERNEL, WH_CONF_FIREWALL_UNTRACKED, WH_CONF_FIREWALL_BYPASS };
 enum wh_nat { WH_NAT_MASQUERADE, WH_NAT_NONE };
+enum wh_nat6 { WH_NAT6_AUTO, WH_NAT6_NPT, WH_NAT6_MASQUERADE, WH_NAT6_NONE };
+enum wh_filtering { WH_FILTER_ADDRESS_AND_PORT, WH_FILTER_ENDPOINT_INDEPENDENT };
 enum wh_probe_kind { WH_PROBE_ICMP, WH_PROBE_TCP, WH_PROBE_KINDS };
 enum wh_failback_mode { WH_FAILBACK_DRAIN };
 
+/* An address of either family. */
+struct wh_address {
+	enum wh_family family;
+	union {
+		struct in_addr v4;
+		struct in6_addr v6;
+	};
+};
+
 struct wh_conf_target {
 	enum wh_probe_kind kind;
-	struct in_addr addr;
+	struct wh_address addr;
 	uint16_t port; /* TCP, host order */
 	char text[64]; /* as written: "icmp:1.1.1.1" */
 };
@@ -45,11 +56,19 @@ struct wh_conf_wan {
 	char name[WH_NAME_LEN];
 	char device[IFNAMSIZ];
 	bool enabled;
-	bool gateway_auto;
-	struct in_addr gateway; /* where !gateway_auto */
-	bool source_auto;
-	struct in_addr source; /* where !source_auto */
+	bool gateway_auto[WH_FAMILIES];
+	struct in_addr gateway4; /* where !gateway_auto[WH_V4] */
+	struct in6_addr gateway6;
+	bool source_auto[WH_FAMILIES];
+	struct in_addr source4; /* where !source_auto[WH_V4] */
+	struct in6_addr source6;
 	enum wh_nat nat;
+	enum wh_nat6 nat6;
+	bool prefix6_auto;
+	struct in6_addr prefix6; /* where !prefix6_auto; host bits 0 */
+	unsigned prefix6_len;
+	enum wh_filtering filtering;
+	uint32_t mtu;	 /* 0: the device's */
 	uint32_t weight; /* 1..1000 */
 	uint16_t port_first;
 	uint16_t port_last;
@@ -74,12 +93,14 @@ struct wh_conf_class {
 	unsigned n_tiers;
 	enum wh_affinity affinity;
 	enum wh_on_failover on_failover;
+	enum wh_on_none on_none;
 };
 
 struct wh_config {
 	char lan[WH_MAX_LANS - 1][IFNAMSIZ];
 	unsigned n_lans;
-	enum wh_firewall firewall;
+	enum wh_firewall_choice firewall;
+	bool firewall_recheck; /* show flows to the kernel once more when its ruleset changed */
 	struct wh_conf_wan wans[WH_MAX_WANS];
 	unsigned n_wans;
 	struct wh_conf_profile profiles[WH_MAX_PROFILES]; /* [0] is "default" */
@@ -87,6 +108,7 @@ struct wh_config {
 	enum wh_failback_mode failback;
 	uint64_t failback_hold_ns;
 	uint32_t max_flows;
+	uint32_t flows_per_client;
 	uint32_t mark;
 	uint32_t mark_mask;
 	struct wh_conf_class classes[WH_MAX_CLASSES]; /* the last is "default" */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "model/address.h"
 
 #define TARGET_BIT(i) ((uint16_t)(1U << (i)))
 
@@ -25,24 +26,31 @@ static uint64_t jittered(uint64_t interval_ns, uint32_t *random)
 	return interval_ns - interval_ns / 10 + (interval_ns / 5) * (next_random(random) >> 16) / 0xffff;
 }
 
-static bool same_targets(const struct wh_conf_profile *a, const struct wh_conf_profile *b)
+static uint16_t targets_of(const struct wh_conf_profile *profile, enum wh_family family)
 {
-	if (a->n_targets != b->n_targets)
-		return false;
-	for (unsigned i = 0; i < a->n_targets; i++) {
-		const struct wh_conf_target *x = &a->targets[i], *y = &b->targets[i];
+	uint16_t targets = 0;
 
-		if (x->kind != y->kind || x->addr.s_addr != y->addr.s_addr || x->port != y->port)
-			return false;
-	}
-	return true;
+	for (unsigned i = 0; i < profile->n_targets; i++)
+		if (profile->targets[i].addr.family == family)
+			targets |= TARGET_BIT(i);
+	return targets;
 }
 
-void wh_health_configure(struct wh_health *h, const struct wh_conf_profile *profile, uint64_t now_ns)
+static bool same_target(const struct wh_conf_target *a, const struct wh_conf_target *b)
 {
-	bool same = same_targets(&h->profile, profile);
+	return a->kind == b->kind && a->port == b->port && wh_same_address(&a->addr, &b->addr);
+}
 
+void wh_health_configure(struct wh_health *h, const struct wh_conf_profile *profile, enum wh_family family,
+			 uint64_t now_ns)
+{
+	uint16_t own = targets_of(profile, family);
+	bool same = own == h->own;
+
+	for (unsigned i = 0; i < profile->n_targets && same; i++)
+		same = !(own & TARGET_BIT(i)) || same_target(&h->profile.targets[i], &profile->targets[i]);
 	h->profile = *profile;
+	h->own = own;
 	if (!same)
 		wh_health_start(h, now_ns);
 	for (unsigned k = 0; k < WH_PROBE_KINDS; k++)
@@ -93,6 +101,11 @@ uint64_t wh_health_timeout(const struct wh_health *h)
 	return timeout_ns < WH_TIMEOUT_MAX_NS ? timeout_ns : WH_TIMEOUT_MAX_NS;
 }
 
+unsigned wh_health_targets(const struct wh_health *h)
+{
+	return (unsigned)__builtin_popcount(h->own);
+}
+
 unsigned wh_health_good_targets(const struct wh_health *h)
 {
 	unsigned good = 0;
@@ -110,7 +123,7 @@ static uint16_t due_targets(const struct wh_health *h, uint64_t now_ns)
 	for (unsigned i = 0; i < h->profile.n_targets; i++) {
 		enum wh_probe_kind kind = h->profile.targets[i].kind;
 
-		if (!h->burst && now_ns < h->due_ns[kind])
+		if (!(h->own & TARGET_BIT(i)) || (!h->burst && now_ns < h->due_ns[kind]))
 			continue;
 		if (kind == WH_PROBE_TCP && now_ns < h->targets[i].busy_ns)
 			continue;
@@ -181,7 +194,8 @@ static void settle(struct wh_health *h, struct wh_round *r, unsigned target, enu
 
 static struct wh_verdict judge(const struct wh_health *h, struct wh_round *r)
 {
-	bool enough = wh_health_good_targets(h) >= h->profile.quorum;
+	unsigned all = wh_health_targets(h);
+	bool enough = wh_health_good_targets(h) >= (h->profile.quorum < all ? h->profile.quorum : all);
 	struct wh_verdict verdict = {.sent_ns = r->sent_ns};
 
 	if (r->judged || !r->sent)
@@ -289,7 +303,7 @@ uint64_t wh_health_next(const struct wh_health *h)
 	for (unsigned i = 0; i < h->profile.n_targets && !h->burst; i++) {
 		uint64_t due_ns = h->due_ns[h->profile.targets[i].kind];
 
-		if (due_ns < next_ns)
+		if (h->own & TARGET_BIT(i) && due_ns < next_ns)
 			next_ns = due_ns;
 	}
 	for (unsigned i = 0; i < WH_ROUNDS; i++)

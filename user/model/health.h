@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * health.h: the probes of one WAN: when they are due, which answer belongs to which, and what a round of
- * them says.  Pure: `now` is an argument, and no packet is sent here.  model.c calls it; what the verdicts
- * make of the WAN's state is states.c's business, and averages are meter.h's.
+ * health.h: the probes of one WAN in one address family: when they are due, which answer belongs to which, and
+ * what a round of them says.  Pure: `now` is an argument, and no packet is sent here.  model.c calls it; what the
+ * verdicts make of the WAN's state is states.c's business, and averages are meter.h's.
  *
  * A *round* is what is sent together: in quiet times the targets of a kind that is due, in a *burst* all
  * targets every WH_BURST_INTERVAL_NS (but a TCP target is left alone while its attempt is outstanding).
  * A target is good by its last result, in the order of sending: that an old probe ran out says nothing
  * where a newer one was answered.  A round is
- *	good	as soon as one of its own probes is answered and at least `quorum` targets are good,
+ *	good	as soon as one of its own probes is answered and at least `quorum` targets are good (all of them,
+ *		where the family has fewer),
  *	bad	if, when its last probe has been settled, fewer than that are good,
  *	neither	if none of its own was answered, and enough targets are good by other rounds.
+ * The profile's targets of the other family do not exist here; but the numbers of targets are the profile's.
  */
 #ifndef WANHELM_MODEL_HEALTH_H
 #define WANHELM_MODEL_HEALTH_H
@@ -63,6 +65,7 @@ struct wh_round {
 
 struct wh_health {
 	struct wh_conf_profile profile;
+	uint16_t own; /* one bit a target: is of this family */
 	struct wh_target_health targets[WH_MAX_TARGETS];
 	struct wh_round rounds[WH_ROUNDS]; /* a ring */
 	unsigned next_round;		   /* where the next one goes: there the oldest stands */
@@ -92,8 +95,9 @@ struct wh_figures {
 	double loss_ratio; /* of the probes of the last 10 s; unknown without any */
 };
 
-/* Take in a profile.  What is known of the targets stays if they are the same. */
-void wh_health_configure(struct wh_health *h, const struct wh_conf_profile *profile, uint64_t now_ns);
+/* Take in a profile.  What is known of the family's targets stays if they are the same. */
+void wh_health_configure(struct wh_health *h, const struct wh_conf_profile *profile, enum wh_family family,
+			 uint64_t now_ns);
 
 /* Probe from now on, with nothing known of the targets. */
 void wh_health_start(struct wh_health *h, uint64_t now_ns);
@@ -125,7 +129,8 @@ uint64_t wh_health_next(const struct wh_health *h);
 /* How long a probe that is sent now may take. */
 uint64_t wh_health_timeout(const struct wh_health *h);
 
-/* How many targets are good. */
+/* How many targets the family has, and how many of them are good. */
+unsigned wh_health_targets(const struct wh_health *h);
 unsigned wh_health_good_targets(const struct wh_health *h);
 
 void wh_health_figures(const struct wh_health *h, uint64_t now_ns, struct wh_figures *out);

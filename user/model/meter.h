@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * meter.h: round-trip time, jitter and loss of one WAN, from what became of its probes.  Pure; integers only.
- * health.c feeds it.  The ratio of loss is never stored: it is worked out when someone asks.
+ * meter.h: round-trip time, jitter and loss of one WAN and family, from what became of its probes.  Pure;
+ * integers only.  health.c feeds it.  The ratio of loss is never stored: it is worked out when someone asks.
  */
 #ifndef WANHELM_MODEL_METER_H
 #define WANHELM_MODEL_METER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * model.c: the model's front door: what the daemon tells it goes from here to health.c, silence.c and
- * states.c, and the tick comes by all WANs.  See model.h; masks.c answers wh_model_wanted().
+ * states.c, and the tick comes by all WANs and families.  See model.h; masks.c answers wh_model_wanted().
  */
 #include "model/model.h"
 
@@ -19,19 +19,34 @@ static struct wh_wan_model *wan_of(struct wh_model *m, unsigned wan)
 	return wan < WH_MAX_WANS && m->wans[wan].configured ? &m->wans[wan] : NULL;
 }
 
+static struct wh_family_model *family_of(struct wh_model *m, unsigned wan, enum wh_family family)
+{
+	return wan_of(m, wan) && (unsigned)family < WH_FAMILIES ? &m->wans[wan].of[family] : NULL;
+}
+
+static void start_family(struct wh_family_model *f, uint64_t now_ns)
+{
+	f->state = f->judged = WH_WAN_ABSENT;
+	f->since_ns = f->judged_since_ns = f->watched_ns = now_ns;
+	snprintf(f->reason, sizeof(f->reason), "not looked at yet");
+}
+
 static void configure_wan(struct wh_wan_model *w, const struct wh_config *config, const struct wh_conf_wan *conf,
 			  uint64_t now_ns)
 {
-	if (!w->configured || strcmp(w->name, conf->name) != 0) {
+	bool new = !w->configured || strcmp(w->name, conf->name) != 0;
+
+	if (new) {
 		memset(w, 0, sizeof(*w));
 		w->configured = true;
 		snprintf(w->name, sizeof(w->name), "%s", conf->name);
-		w->state = w->judged = WH_WAN_ABSENT;
-		w->since_ns = w->judged_since_ns = w->watched_ns = now_ns;
-		snprintf(w->reason, sizeof(w->reason), "not looked at yet");
 	}
 	w->enabled = conf->enabled; /* what follows from it comes when its usability is next told */
-	wh_health_configure(&w->health, &config->profiles[conf->profile], now_ns);
+	for (unsigned family = 0; family < WH_FAMILIES; family++) {
+		if (new)
+			start_family(&w->of[family], now_ns);
+		wh_health_configure(&w->of[family].health, &config->profiles[conf->profile], family, now_ns);
+	}
 }
 
 void wh_model_configure(struct wh_model *m, const struct wh_config *config, const unsigned number_of[WH_MAX_WANS],
@@ -66,56 +81,70 @@ static enum wh_wan_state judged_behind(enum wh_wan_state state)
 	}
 }
 
-void wh_model_adopt(struct wh_model *m, unsigned wan, enum wh_wan_state state, uint64_t since_ns)
+void wh_model_adopt(struct wh_model *m, unsigned wan, enum wh_family family, enum wh_wan_state state, uint64_t since_ns)
+{
+	struct wh_family_model *f = family_of(m, wan, family);
+
+	if (!f || !m->wans[wan].enabled)
+		return;
+	f->met = true;
+	f->usable = state != WH_WAN_ABSENT;
+	f->state = state;
+	f->judged = judged_behind(state);
+	f->since_ns = f->judged_since_ns = since_ns;
+	snprintf(f->reason, sizeof(f->reason), "adopted from an earlier controller");
+}
+
+void wh_model_usable(struct wh_model *m, unsigned wan, enum wh_family family, bool usable, const char *why,
+		     uint64_t now_ns)
+{
+	if (family_of(m, wan, family))
+		wh_states_usable(m, wan, family, usable, why, now_ns);
+}
+
+static void heard(struct wh_family_model *f, uint64_t heard_ns)
+{
+	if (heard_ns > f->heard_ns)
+		f->heard_ns = heard_ns;
+}
+
+void wh_model_signal(struct wh_model *m, unsigned wan, enum wh_family family, const struct wh_signal *signal,
+		     uint64_t now_ns)
+{
+	struct wh_family_model *f = family_of(m, wan, family);
+
+	if (!f)
+		return;
+	heard(f, signal->heard_ns);
+	if (!f->usable)
+		return;
+	if (wh_silence_poll(&f->silence, signal->sent_ns, f->heard_ns, f->health.meter.srtt_ns, now_ns))
+		wh_states_silent(m, wan, family, now_ns);
+}
+
+/* The family that a target of the WAN's profile belongs to; NULL where there is no such target. */
+static struct wh_family_model *family_of_target(struct wh_model *m, unsigned wan, unsigned target)
 {
 	struct wh_wan_model *w = wan_of(m, wan);
 
-	if (!w || !w->enabled)
-		return;
-	w->met = true;
-	w->usable = state != WH_WAN_ABSENT;
-	w->state = state;
-	w->judged = judged_behind(state);
-	w->since_ns = w->judged_since_ns = since_ns;
-	snprintf(w->reason, sizeof(w->reason), "adopted from an earlier controller");
-}
-
-void wh_model_usable(struct wh_model *m, unsigned wan, bool usable, const char *why, uint64_t now_ns)
-{
-	if (wan_of(m, wan))
-		wh_states_usable(m, wan, usable, why, now_ns);
-}
-
-static void heard(struct wh_wan_model *w, uint64_t heard_ns)
-{
-	if (heard_ns > w->heard_ns)
-		w->heard_ns = heard_ns;
-}
-
-void wh_model_signal(struct wh_model *m, unsigned wan, const struct wh_signal *signal, uint64_t now_ns)
-{
-	struct wh_wan_model *w = wan_of(m, wan);
-
-	if (!w)
-		return;
-	heard(w, signal->heard_ns);
-	if (!w->usable)
-		return;
-	if (wh_silence_poll(&w->silence, signal->sent_ns, w->heard_ns, w->health.meter.srtt_ns, now_ns))
-		wh_states_silent(m, wan, now_ns);
+	for (unsigned family = 0; w && target < WH_MAX_TARGETS && family < WH_FAMILIES; family++)
+		if (w->of[family].health.own & 1U << target)
+			return &w->of[family];
+	return NULL;
 }
 
 void wh_model_result(struct wh_model *m, unsigned wan, unsigned target, uint32_t seq, enum wh_probe_status status,
 		     uint64_t rtt_ns, uint64_t now_ns)
 {
-	struct wh_wan_model *w = wan_of(m, wan);
+	struct wh_family_model *f = family_of_target(m, wan, target);
 
 	/* A seq that was never given out, nor could be remembered as such, is no answer. */
-	if (!w || !w->usable || target >= w->health.profile.n_targets || (int32_t)(m->seq - seq) <= 0)
+	if (!f || !f->usable || (int32_t)(m->seq - seq) <= 0)
 		return;
 	if (status == WH_PROBE_ANSWERED)
-		heard(w, now_ns);
-	wh_states_verdict(m, wan, wh_health_result(&w->health, target, seq, status, rtt_ns, now_ns), now_ns);
+		heard(f, now_ns);
+	wh_states_verdict(m, wan, (enum wh_family)(f - m->wans[wan].of),
+			  wh_health_result(&f->health, target, seq, status, rtt_ns, now_ns), now_ns);
 }
 
 void wh_model_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, const char *why, uint64_t now_ns)
@@ -128,23 +157,33 @@ void wh_model_starved(struct wh_model *m, uint64_t late_ns, uint64_t now_ns)
 {
 	if (late_ns < WH_STARVED_NS)
 		return;
-	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		struct wh_wan_model *w = &m->wans[wan];
+	for (unsigned i = 0; i < WH_MAX_WANS * WH_FAMILIES; i++) {
+		struct wh_family_model *f = &m->wans[i / WH_FAMILIES].of[i % WH_FAMILIES];
 
-		wh_health_forget(&w->health);
-		wh_silence_restart(&w->silence);
-		w->watched_ns = now_ns;
+		wh_health_forget(&f->health);
+		wh_silence_restart(&f->silence);
+		f->watched_ns = now_ns;
 	}
 }
 
-static unsigned send_round(struct wh_model *m, unsigned wan, uint64_t now_ns, struct wh_probe_order *orders,
-			   unsigned max)
+/* One family's turn; when it wants the next one. */
+static uint64_t tick_family(struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns,
+			    struct wh_probe_order *orders, unsigned max, unsigned *n)
 {
-	unsigned n = wh_health_send(&m->wans[wan].health, now_ns, &m->seq, &m->random, orders, max);
+	struct wh_health *health = &m->wans[wan].of[family].health;
+	struct wh_verdict verdict;
+	uint64_t health_ns, states_ns;
+	unsigned end;
 
-	for (unsigned i = 0; i < n; i++)
-		orders[i].wan = wan;
-	return n;
+	while ((verdict = wh_health_expire(health, now_ns)).kind != WH_VERDICT_NONE)
+		wh_states_verdict(m, wan, family, verdict, now_ns);
+	wh_states_pass(m, wan, family, now_ns);
+	end = *n + wh_health_send(health, now_ns, &m->seq, &m->random, orders + *n, max - *n);
+	for (; *n < end; (*n)++)
+		orders[*n].wan = wan;
+	health_ns = wh_health_next(health);
+	states_ns = wh_states_next(m, wan, family, now_ns);
+	return health_ns < states_ns ? health_ns : states_ns;
 }
 
 uint64_t wh_model_tick(struct wh_model *m, uint64_t now_ns, struct wh_probe_order *orders, unsigned max,
@@ -153,24 +192,39 @@ uint64_t wh_model_tick(struct wh_model *m, uint64_t now_ns, struct wh_probe_orde
 	uint64_t next_ns = now_ns + MAX_SLEEP_NS;
 	unsigned n = 0;
 
-	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		struct wh_wan_model *w = wan_of(m, wan);
-		struct wh_verdict verdict;
+	for (unsigned i = 0; i < WH_MAX_WANS * WH_FAMILIES; i++) {
+		unsigned wan = i / WH_FAMILIES;
+		enum wh_family family = i % WH_FAMILIES;
 		uint64_t due_ns;
 
-		if (!w || !w->usable)
+		if (!wan_of(m, wan) || !m->wans[wan].of[family].usable)
 			continue;
-		while ((verdict = wh_health_expire(&w->health, now_ns)).kind != WH_VERDICT_NONE)
-			wh_states_verdict(m, wan, verdict, now_ns);
-		wh_states_pass(m, wan, now_ns);
-		n += send_round(m, wan, now_ns, orders + n, max - n);
-		due_ns = wh_health_next(&w->health);
-		if (due_ns < next_ns)
-			next_ns = due_ns;
-		due_ns = wh_states_next(m, wan, now_ns);
+		due_ns = tick_family(m, wan, family, now_ns, orders, max, &n);
 		if (due_ns < next_ns)
 			next_ns = due_ns;
 	}
 	*n_orders = n;
 	return next_ns > now_ns ? next_ns : now_ns;
+}
+
+enum wh_wan_state wh_better_state(enum wh_wan_state a, enum wh_wan_state b)
+{
+	static const enum wh_wan_state best_first[] = {WH_WAN_UP,	  WH_WAN_SUSPECT,    WH_WAN_FORCED_UP,
+						       WH_WAN_RECOVERING, WH_WAN_DRAINING,   WH_WAN_PENDING,
+						       WH_WAN_DOWN,	  WH_WAN_FORCED_DOWN};
+
+	for (unsigned i = 0; i < sizeof(best_first) / sizeof(best_first[0]); i++)
+		if (a == best_first[i] || b == best_first[i])
+			return best_first[i];
+	return WH_WAN_ABSENT;
+}
+
+enum wh_family wh_wan_shown_family(const struct wh_wan_model *w)
+{
+	return wh_wan_shown(w) == w->of[WH_V4].state ? WH_V4 : WH_V6;
+}
+
+enum wh_wan_state wh_wan_shown(const struct wh_wan_model *w)
+{
+	return wh_better_state(w->of[WH_V4].state, w->of[WH_V6].state);
 }

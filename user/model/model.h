@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * model.h: the controller's judgement: what is known of each WAN, which state follows, which masks follow
- * from the states, and which probes are due.  Pure: no file descriptors, no clock, no allocation; `now` is
- * an argument (CLOCK_MONOTONIC nanoseconds), so a day of failovers is tested in a millisecond.
+ * model.h: the controller's judgement: what is known of each WAN in each address family, which state follows,
+ * which masks follow from the states, and which probes are due.  Pure: no file descriptors, no clock, no
+ * allocation; `now` is an argument (CLOCK_MONOTONIC nanoseconds), so a day of failovers is tested in a millisecond.
  *
  * The daemon feeds it (links, signals, probe results, the hand), calls wh_model_tick() when it asks for it,
  * sends the probes that it orders, and stores the masks that it wants.  Every change of state goes through
  * one function inside, which calls `on_change` once.
  *
  * WANs are named by their *number* (the row of wh_wans and the bit in masks), 0..WH_MAX_WANS-1, which stays
- * the same across reloads; `number_of[i]` says which number the configuration's WAN i has.
+ * the same across reloads; `number_of[i]` says which number the configuration's WAN i has.  The two families of a
+ * WAN share its name and the hand and nothing else: one may be absent, or die, while the other carries on.
  */
 #ifndef WANHELM_MODEL_MODEL_H
 #define WANHELM_MODEL_MODEL_H
@@ -23,6 +24,7 @@
 /* A change of state, as it is told to the daemon. */
 struct wh_change {
 	unsigned wan;
+	enum wh_family family;
 	enum wh_wan_state from;
 	enum wh_wan_state to;
 	const char *cause;    /* a word: "probes", "carrier", "hand", "start", … */
@@ -31,20 +33,16 @@ struct wh_change {
 	uint64_t now_ns;
 };
 
-/* One WAN.  The daemon reads the first part; what follows is the model's own. */
-struct wh_wan_model {
-	bool configured;
-	char name[WH_NAME_LEN];
+/* One family on one WAN.  The daemon reads the first part; what follows is the model's own. */
+struct wh_family_model {
 	enum wh_wan_state state;  /* what the world says, the hand included */
 	enum wh_wan_state judged; /* what the probes alone say */
 	uint64_t since_ns;	  /* when `state` was entered */
 	char reason[96];	  /* why it is in this state */
 	bool usable;		  /* device, carrier, address, gateway are there */
-	enum wh_hand_verb hand;
-	uint64_t heard_ns;	 /* when anything last came back by this WAN; 0: never */
-	struct wh_health health; /* wh_health_figures() reads it; health.targets[] have their last results */
+	uint64_t heard_ns;	  /* when anything last came back this way; 0: never */
+	struct wh_health health;  /* wh_health_figures() reads it; health.targets[] have their last results */
 
-	bool enabled;
 	bool met;		  /* was usable before: comes back as down, not as pending */
 	uint64_t watched_ns;	  /* quiet is counted from here at the earliest */
 	uint64_t judged_since_ns; /* when `judged` was entered */
@@ -53,6 +51,15 @@ struct wh_wan_model {
 	unsigned good_rounds;	  /* in a row */
 	bool alarmed;		  /* the present burst was begun by silence */
 	struct wh_silence silence;
+};
+
+/* One WAN. */
+struct wh_wan_model {
+	bool configured;
+	bool enabled; /* by the configuration */
+	char name[WH_NAME_LEN];
+	enum wh_hand_verb hand;
+	struct wh_family_model of[WH_FAMILIES];
 };
 
 struct wh_model {
@@ -82,25 +89,34 @@ void wh_model_configure(struct wh_model *m, const struct wh_config *config, cons
 			uint64_t now_ns);
 
 /*
- * Take over the state that an earlier controller left in the maps, before the first tick.  Calls on_change
- * for nothing.  The hand is not part of it: after this, tell wh_model_hand() what it does, AUTO too.
+ * Take over the state of one family that an earlier controller left in the maps, before the first tick.  Calls
+ * on_change for nothing.  The hand is not part of it: after this, tell wh_model_hand() what it does, AUTO too.
  */
-void wh_model_adopt(struct wh_model *m, unsigned wan, enum wh_wan_state state, uint64_t since_ns);
+void wh_model_adopt(struct wh_model *m, unsigned wan, enum wh_family family, enum wh_wan_state state,
+		    uint64_t since_ns);
 
-/* The device, its carrier, its address or its gateway came or went. `why` names what is missing, or came back. */
-void wh_model_usable(struct wh_model *m, unsigned wan, bool usable, const char *why, uint64_t now_ns);
+/*
+ * What a family needs came or went: the device and its carrier (then tell it of both), its address or its gateway.
+ * `why` names what is missing, or came back.  A family without targets in the WAN's profile is up while it is usable.
+ */
+void wh_model_usable(struct wh_model *m, unsigned wan, enum wh_family family, bool usable, const char *why,
+		     uint64_t now_ns);
 
 /*
  * What the data plane saw: the stamps of wh_signals.  Cheap, called every few milliseconds.  It may start a
  * burst of probes, so let a tick follow.
  */
-void wh_model_signal(struct wh_model *m, unsigned wan, const struct wh_signal *signal, uint64_t now_ns);
+void wh_model_signal(struct wh_model *m, unsigned wan, enum wh_family family, const struct wh_signal *signal,
+		     uint64_t now_ns);
 
-/* A probe's result.  A late or unknown `seq` is understood.  It may begin or end a burst: let a tick follow. */
+/*
+ * A probe's result; the family is the target's.  A late or unknown `seq` is understood.  It may begin or end a
+ * burst: let a tick follow.
+ */
 void wh_model_result(struct wh_model *m, unsigned wan, unsigned target, uint32_t seq, enum wh_probe_status status,
 		     uint64_t rtt_ns, uint64_t now_ns);
 
-/* The hand. */
+/* The hand, which holds for both families.  Each that is there tells its change, after both have changed. */
 void wh_model_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, const char *why, uint64_t now_ns);
 
 /*
@@ -121,5 +137,13 @@ uint64_t wh_model_tick(struct wh_model *m, uint64_t now_ns, struct wh_probe_orde
 
 /* The masks that follow from the states. */
 void wh_model_wanted(const struct wh_model *m, struct wh_wanted *out);
+
+/*
+ * The better of two states: the one that does more for traffic.  A WAN's shown state is the better of its
+ * families', and `shown family` is the one that has it: IPv4 where they are alike.
+ */
+enum wh_wan_state wh_better_state(enum wh_wan_state a, enum wh_wan_state b);
+enum wh_family wh_wan_shown_family(const struct wh_wan_model *w);
+enum wh_wan_state wh_wan_shown(const struct wh_wan_model *w);
 
 #endif

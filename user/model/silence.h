@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * silence.h: the passive alarm of one WAN: packets leave and nothing comes back.  Pure.  model.c feeds it
- * with the data plane's stamps every few milliseconds; states.c decides what an alarm means.
+ * silence.h: the passive alarm of one WAN and family: packets leave and nothing comes back.  Pure.  model.c
+ * feeds it with the data plane's stamps every few milliseconds; states.c decides what an alarm means.
  *
  * How long a silence may last adapts itself: twice the round trip, at least WH_SILENCE_MIN_NS.  An alarm
  * that proves false doubles it up to WH_SILENCE_MAX_NS, and after WH_SILENCE_RELAX_NS without another it is

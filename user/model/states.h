@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * states.h: the state machine of one WAN; internal to model/.  model.c feeds it; the table of states is in
- * states.c.  Whether a round is good is health.h's matter, and what a state means for traffic masks.c's.
+ * states.h: the state machine of one WAN in one family; internal to model/.  model.c feeds it; the table of
+ * states is in states.c.  Whether a round is good is health.h's matter, and what a state means for traffic masks.c's.
  */
 #ifndef WANHELM_MODEL_STATES_H
 #define WANHELM_MODEL_STATES_H
@@ -15,17 +15,19 @@
 #define WH_DOUBT_LOOK_NS 5000000ULL
 
 /* The state that the world sees, from usability, the hand and what the probes say. */
-enum wh_wan_state wh_states_shown(const struct wh_wan_model *w);
+enum wh_wan_state wh_states_shown(const struct wh_wan_model *w, enum wh_family family);
 
-void wh_states_usable(struct wh_model *m, unsigned wan, bool usable, const char *why, uint64_t now_ns);
+void wh_states_usable(struct wh_model *m, unsigned wan, enum wh_family family, bool usable, const char *why,
+		      uint64_t now_ns);
 void wh_states_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, const char *why, uint64_t now_ns);
-void wh_states_verdict(struct wh_model *m, unsigned wan, struct wh_verdict verdict, uint64_t now_ns);
+void wh_states_verdict(struct wh_model *m, unsigned wan, enum wh_family family, struct wh_verdict verdict,
+		       uint64_t now_ns);
 
-/* Packets were sent since w->silence.since_ns, and nothing has come back. */
-void wh_states_silent(struct wh_model *m, unsigned wan, uint64_t now_ns);
+/* Packets were sent since the family's silence.since_ns, and nothing has come back. */
+void wh_states_silent(struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns);
 
 /* What time alone brings about, and when it next may; UINT64_MAX: never. */
-void wh_states_pass(struct wh_model *m, unsigned wan, uint64_t now_ns);
-uint64_t wh_states_next(const struct wh_model *m, unsigned wan, uint64_t now_ns);
+void wh_states_pass(struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns);
+uint64_t wh_states_next(const struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns);
 
 #endif

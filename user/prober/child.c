@@ -95,11 +95,13 @@ static void set_up(struct child *c, pid_t parent)
 	reset_signals();
 	wh_prober_close_others(c->sock);
 	configure_namespace(c->sock);
-	must(c->sock, wh_icmp_open(&c->icmp), "cannot open the prober's ICMP socket");
+	must(c->sock, wh_icmp_open(&c->icmp), "cannot open the prober's ICMP sockets");
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	must(c->sock, c->epoll < 0 ? -errno : 0, "cannot wait for events");
 	must(c->sock, watch(c, c->sock, &c->sock), "cannot wait for orders");
-	must(c->sock, watch(c, c->icmp.fd, &c->icmp), "cannot wait for replies");
+	for (unsigned family = 0; family < WH_FAMILIES; family++)
+		if (c->icmp.fd[family] >= 0)
+			must(c->sock, watch(c, c->icmp.fd[family], &c->icmp), "cannot wait for replies");
 	wh_tcp_init(&c->tcp, c->epoll);
 	must(c->sock, wh_prober_drop_privileges(), "cannot drop the prober's privileges");
 	die_with(parent); /* the change of user had cancelled it */
@@ -122,11 +124,12 @@ void wh_prober_tell(int sock, const struct wh_prober_order *order, enum wh_probe
 
 static void carry_out(struct child *c, const struct wh_prober_order *order)
 {
+	bool sane = order->wan < WH_MAX_WANS && (unsigned)order->addr.family < WH_FAMILIES;
 	int err = -EINVAL;
 
-	if (order->wan < WH_MAX_WANS && order->kind == WH_PROBE_ICMP)
+	if (sane && order->kind == WH_PROBE_ICMP)
 		err = wh_icmp_send(&c->icmp, order);
-	else if (order->wan < WH_MAX_WANS && order->kind == WH_PROBE_TCP)
+	else if (sane && order->kind == WH_PROBE_TCP)
 		err = wh_tcp_start(&c->tcp, order);
 	if (err)
 		wh_prober_tell(c->sock, order, WH_PROBE_UNSENT, 0);

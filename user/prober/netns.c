@@ -4,7 +4,9 @@
  * half runs in the controller, the second in the process; both before it drops its privileges.
  *
  * Our end has no address, and no IPv6 before it comes up, so that not even a multicast route appears in a
- * table of the router's.  The MACs are ours, which keeps udev from changing them behind our back.
+ * table of the router's.  The MACs are ours, which keeps udev from changing them behind our back.  The other end
+ * has no ARP (IFF_NOARP, which means neighbour discovery and group memberships of IPv6 too) and a permanent
+ * entry for the next hop, so nothing crosses the veth but probes.
  */
 #include "prober/prober_private.h"
 
@@ -41,11 +43,11 @@ static struct nlmsghdr *link_request(void *buf, uint16_t type, uint16_t flags, c
 	return nlh;
 }
 
-static int set_up(const char *name)
+static int set_up(const char *name, unsigned more_flags)
 {
 	REQUEST_BUFFER(buf);
 
-	return wh_rtnl_ask(link_request(buf, RTM_NEWLINK, 0, name, IFF_UP), NULL, NULL);
+	return wh_rtnl_ask(link_request(buf, RTM_NEWLINK, 0, name, IFF_UP | more_flags), NULL, NULL);
 }
 
 struct found_link {
@@ -136,31 +138,31 @@ static int create_pair(pid_t pid, const uint8_t ours[ETH_ALEN], const uint8_t th
 }
 
 /* Where the file cannot be written it may still say what we want: a read-only /proc/sys with the default set. */
-static int disable_ipv6(const char *device)
+static int set_ipv6(const char *device, const char *key, char wanted)
 {
 	_cleanup_close_ int fd = -1;
 	char path[80], value = 0;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", device);
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", device, key);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd >= 0)
-		return write(fd, "1", 1) == 1 ? 0 : -errno;
+		return write(fd, &wanted, 1) == 1 ? 0 : -errno;
 	if (errno == ENOENT) /* a kernel without IPv6 */
 		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	return read(fd, &value, 1) == 1 && value == '1' ? 0 : -EROFS;
+	return read(fd, &value, 1) == 1 && value == wanted ? 0 : -EROFS;
 }
 
 static int bring_up(unsigned *ifindex, char *error, size_t error_len)
 {
 	struct found_link found;
-	int err = disable_ipv6(WH_PROBER_DEVICE);
+	int err = set_ipv6(WH_PROBER_DEVICE, "disable_ipv6", '1');
 
 	if (err)
 		return fail(err, "cannot disable IPv6 on " WH_PROBER_DEVICE " (net.ipv6.conf)", error, error_len);
-	err = set_up(WH_PROBER_DEVICE);
+	err = set_up(WH_PROBER_DEVICE, 0);
 	if (!err)
 		err = find_link(WH_PROBER_DEVICE, &found);
 	if (err)
@@ -196,47 +198,77 @@ int wh_netns_make_veth(pid_t pid, unsigned *ifindex, uint8_t mac[ETH_ALEN], char
 
 /* --- the process's half ----------------------------------------------------------------------------------- */
 
-static int add_address(unsigned ifindex, struct in_addr addr)
+static void put_address(struct nlmsghdr *nlh, uint16_t type, const struct wh_address *addr)
+{
+	mnl_attr_put(nlh, type, addr->family == WH_V4 ? sizeof(addr->v4) : sizeof(addr->v6), &addr->v6);
+}
+
+static int add_address(unsigned ifindex, const struct wh_address *addr)
 {
 	REQUEST_BUFFER(buf);
 	struct nlmsghdr *nlh = wh_rtnl_request(buf, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
 	struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
 
-	info->ifa_family = AF_INET;
-	info->ifa_prefixlen = 32;
+	info->ifa_family = (uint8_t)wh_prober_af(addr->family);
+	info->ifa_prefixlen = addr->family == WH_V4 ? 32 : 128;
+	info->ifa_flags = addr->family == WH_V4 ? 0 : IFA_F_NODAD; /* it is good at once */
 	info->ifa_index = ifindex;
-	mnl_attr_put_u32(nlh, IFA_LOCAL, addr.s_addr);
+	put_address(nlh, IFA_LOCAL, addr);
 	return wh_rtnl_ask(nlh, NULL, NULL);
 }
 
-static int add_neighbour(unsigned ifindex, const uint8_t mac[ETH_ALEN])
+static int add_neighbour(unsigned ifindex, const struct wh_address *addr, const uint8_t mac[ETH_ALEN])
 {
 	REQUEST_BUFFER(buf);
 	struct nlmsghdr *nlh = wh_rtnl_request(buf, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
 	struct ndmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
 
-	info->ndm_family = AF_INET;
+	info->ndm_family = (uint8_t)wh_prober_af(addr->family);
 	info->ndm_ifindex = (int)ifindex;
 	info->ndm_state = NUD_PERMANENT;
-	mnl_attr_put_u32(nlh, NDA_DST, htonl(WH_PROBER_GATEWAY));
+	put_address(nlh, NDA_DST, addr);
 	mnl_attr_put(nlh, NDA_LLADDR, ETH_ALEN, mac);
 	return wh_rtnl_ask(nlh, NULL, NULL);
 }
 
-static int add_default_route(unsigned ifindex)
+static int add_default_route(unsigned ifindex, const struct wh_address *gateway)
 {
 	REQUEST_BUFFER(buf);
 	struct nlmsghdr *nlh = wh_rtnl_request(buf, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
 	struct rtmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
 
-	info->rtm_family = AF_INET;
+	info->rtm_family = (uint8_t)wh_prober_af(gateway->family);
 	info->rtm_table = RT_TABLE_MAIN;
 	info->rtm_protocol = RTPROT_STATIC;
 	info->rtm_type = RTN_UNICAST;
 	info->rtm_flags = RTNH_F_ONLINK;
 	mnl_attr_put_u32(nlh, RTA_OIF, ifindex);
-	mnl_attr_put_u32(nlh, RTA_GATEWAY, htonl(WH_PROBER_GATEWAY));
+	put_address(nlh, RTA_GATEWAY, gateway);
 	return wh_rtnl_ask(nlh, NULL, NULL);
+}
+
+static int configure_family(unsigned ifindex, enum wh_family family, const uint8_t router_mac[ETH_ALEN])
+{
+	struct wh_address gateway = wh_prober_gateway(family);
+	int err = 0;
+
+	for (unsigned wan = 0; !err && wan < WH_MAX_WANS; wan++) {
+		struct wh_address source = wh_prober_source(family, wan);
+
+		err = add_address(ifindex, &source);
+	}
+	if (!err)
+		err = add_neighbour(ifindex, &gateway, router_mac);
+	if (!err)
+		err = add_default_route(ifindex, &gateway);
+	return err;
+}
+
+static bool has_ipv6(void)
+{
+	_cleanup_close_ int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 || errno != EAFNOSUPPORT;
 }
 
 int wh_netns_configure(const uint8_t router_mac[ETH_ALEN], char *error, size_t error_len)
@@ -244,18 +276,16 @@ int wh_netns_configure(const uint8_t router_mac[ETH_ALEN], char *error, size_t e
 	struct found_link peer;
 	int err = find_link(WH_PROBER_PEER, &peer);
 
-	/* Without IPv6 nothing crosses the veth but probes; that it cannot be switched off costs a few packets. */
-	disable_ipv6("all");
-	disable_ipv6("default");
+	/* The machine's default may be to have no IPv6: where that stays, the addresses fail and say so. */
+	set_ipv6(WH_PROBER_PEER, "disable_ipv6", '0');
+	set_ipv6(WH_PROBER_PEER, "accept_ra", '0'); /* and so nobody asks for one */
 	if (!err)
-		err = set_up("lo");
+		err = set_up("lo", 0);
 	if (!err)
-		err = set_up(WH_PROBER_PEER);
-	for (unsigned wan = 0; !err && wan < WH_MAX_WANS; wan++)
-		err = add_address(peer.ifindex, wh_prober_source(wan));
+		err = set_up(WH_PROBER_PEER, IFF_NOARP);
 	if (!err)
-		err = add_neighbour(peer.ifindex, router_mac);
-	if (!err)
-		err = add_default_route(peer.ifindex);
+		err = configure_family(peer.ifindex, WH_V4, router_mac);
+	if (!err && has_ipv6())
+		err = configure_family(peer.ifindex, WH_V6, router_mac);
 	return err ? fail(err, "cannot set up the prober's network namespace", error, error_len) : 0;
 }

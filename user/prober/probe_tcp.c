@@ -40,22 +40,23 @@ static struct wh_tcp_attempt *free_attempt(struct wh_tcp *tcp)
 
 static int prepare(int fd, const struct wh_prober_order *order)
 {
-	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = wh_prober_source(order->wan)};
+	bool v4 = order->addr.family == WH_V4;
+	struct wh_address source = wh_prober_source(order->addr.family, order->wan);
+	union wh_sockaddr from = wh_prober_sockaddr(&source, 0);
 	struct linger reset = {.l_onoff = 1};
 	int one = 1;
 
 	/* The port is chosen at connect(), so that one port serves many targets. */
 	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) ||
-	    setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) ||
-	    bind(fd, (struct sockaddr *)&from, sizeof(from)))
+	    setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, &one, sizeof(one)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) || bind(fd, &from.any, sizeof(from)))
 		return -errno;
 	return 0;
 }
 
 int wh_tcp_start(struct wh_tcp *tcp, const struct wh_prober_order *order)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = order->addr, .sin_port = htons(order->port)};
+	union wh_sockaddr to = wh_prober_sockaddr(&order->addr, order->port);
 	struct wh_tcp_attempt *attempt = free_attempt(tcp);
 	struct epoll_event event = {.events = EPOLLOUT, .data.ptr = attempt};
 	uint32_t timeout_ms = order->timeout_ms < TIMEOUT_MAX_MS ? order->timeout_ms : TIMEOUT_MAX_MS;
@@ -65,14 +66,14 @@ int wh_tcp_start(struct wh_tcp *tcp, const struct wh_prober_order *order)
 
 	if (!attempt)
 		return -EAGAIN;
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(wh_prober_af(order->addr.family), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	err = prepare(fd, order);
 	if (err)
 		return err;
 	start_ns = wh_now_ns();
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) && errno != EINPROGRESS)
+	if (connect(fd, &to.any, sizeof(to)) && errno != EINPROGRESS)
 		return -errno;
 	if (epoll_ctl(tcp->epoll, EPOLL_CTL_ADD, fd, &event))
 		return -errno;

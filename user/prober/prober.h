@@ -4,9 +4,10 @@
  * end is the router's.  It only does as it is told: one order, one packet (or one TCP connection), one result.
  * When to probe, how long to wait and what an answer means is model/'s business.
  *
- * There, WAN number w has the source address WH_PROBE_NET + 1 + w; the data plane's probe_in tells the WAN by
- * it.  Our end of the veth has no address and no IPv6, so no routing table of the router changes.  The
- * process drops all privileges after the set-up and ends when the controller does.
+ * There, WAN number w has a source address of each family (wanhelm/abi.h: WH_PROBE_NET, WH_PROBE_NET6); the data
+ * plane's probe_in tells the WAN by it, and answers are to come back to it.  Our end of the veth has no address
+ * and no IPv6 of its own, so no routing table of the router changes.  The process drops all privileges after the
+ * set-up and ends when the controller does.
  */
 #ifndef WANHELM_PROBER_PROBER_H
 #define WANHELM_PROBER_PROBER_H
@@ -23,7 +24,7 @@ struct wh_prober_order {
 	uint8_t target;
 	uint8_t kind; /* enum wh_probe_kind */
 	uint8_t pad;
-	struct in_addr addr;
+	struct wh_address addr;
 	uint16_t port; /* host order */
 	uint16_t pad2;
 	uint32_t timeout_ms; /* after which a TCP attempt is given up (late answers to ICMP are always told) */

@@ -7,6 +7,7 @@
  *	netns.c		the veth, made from the controller's side; addresses and routes, made from the process's
  *	child.c		the process: its set-up, and its loop
  *	privileges.c	how it loses everything that it does not need
+ *	address.c	the addresses in there, and addresses as the kernel takes them
  *	probe_icmp.c	echo requests and replies
  *	probe_tcp.c	connection attempts
  */
@@ -21,8 +22,7 @@
 
 /* --- the veth --------------------------------------------------------------------------------------------- */
 
-#define WH_PROBER_PEER "probe0"		       /* the process's end of the veth */
-#define WH_PROBER_GATEWAY (WH_PROBE_NET + 254) /* host order; made up: it stands for our end */
+#define WH_PROBER_PEER "probe0" /* the process's end of the veth */
 #define WH_RTNL_REQUEST_MAX 1024
 
 /* Send a request, wait for the answer: 0 or the kernel's -errno.  `take` gets the answer's message; may be NULL. */
@@ -43,6 +43,26 @@ int wh_netns_remove_veth(unsigned ifindex);
 
 /* In the process's own namespace: addresses, and everything else through the router's end. */
 int wh_netns_configure(const uint8_t router_mac[ETH_ALEN], char *error, size_t error_len);
+
+/* --- addresses -------------------------------------------------------------------------------------------- */
+
+/* What the kernel takes, of the family that `any` says; it does not mind the length of the longest. */
+union wh_sockaddr {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+union wh_sockaddr wh_prober_sockaddr(const struct wh_address *addr, uint16_t port);
+
+/* AF_INET or AF_INET6. */
+int wh_prober_af(enum wh_family family);
+
+/* WAN number `wan`'s source address. */
+struct wh_address wh_prober_source(enum wh_family family, unsigned wan);
+
+/* The next hop in the process's namespace; made up: it stands for our end, and nobody has it. */
+struct wh_address wh_prober_gateway(enum wh_family family);
 
 /* --- the process ------------------------------------------------------------------------------------------ */
 
@@ -65,18 +85,12 @@ void wh_prober_close_others(int keep);
 /* Tell a result to the controller; waits when that is behind. */
 void wh_prober_tell(int sock, const struct wh_prober_order *order, enum wh_probe_status status, uint64_t rtt_ns);
 
-/* WAN number w's source address. */
-static inline struct in_addr wh_prober_source(unsigned wan)
-{
-	return (struct in_addr){htonl(WH_PROBE_NET + 1 + wan)};
-}
-
 /* --- echo ------------------------------------------------------------------------------------------------- */
 
 struct wh_icmp {
-	int fd;
-	uint16_t id;	 /* of this process; the low bits name the WAN */
-	uint64_t cookie; /* of this process: what does not carry it is not our answer */
+	int fd[WH_FAMILIES]; /* -1: the kernel knows nothing of this family */
+	uint16_t id;	     /* of this process; the low bits name the WAN */
+	uint64_t cookie;     /* of this process: what does not carry it is not our answer */
 };
 
 int wh_icmp_open(struct wh_icmp *icmp);

@@ -6,7 +6,8 @@ Traffic for the lab: servers that tell by which WAN they were reached, clients t
 
 Each runs for --duration seconds at most and writes one JSON object a line to standard output. Times are
 nanoseconds of CLOCK_MONOTONIC, the same for all processes of the machine. `wan` is the source address that the
-server saw, which in the lab belongs to one WAN. SIGTERM ends a client early, its account complete.
+server saw, which in the lab belongs to one WAN; servers on :: take both families. SIGTERM ends a client early,
+its account complete.
 What the lines add up to is account.py's; this file reads the command line.
 """
 

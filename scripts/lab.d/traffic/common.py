@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What all traffic programs share: clock, lines of JSON, an end in time, and the regular loop of attempts."""
+"""What all traffic programs share: addresses, clock, lines of JSON, an end in time, the regular loop of attempts."""
 
 import concurrent.futures
+import errno
+import ipaddress
 import json
 import signal
+import socket
 import sys
 import threading
 import time
@@ -25,11 +28,40 @@ def add_client(commands, name, port, rate, run, text):
     parser = commands.add_parser(name, help=text)
     parser.add_argument("--to", default="203.0.113.10", metavar="ADDRESS")
     parser.add_argument("--port", type=int, default=port)
+    parser.add_argument("--from", dest="source", metavar="ADDRESS")
     parser.add_argument("--rate", type=float, default=rate, metavar="PER_S", help=f"default {rate}")
     parser.add_argument("--timeout", type=float, default=1, metavar="S")
     parser.add_argument("--duration", type=float, default=10, metavar="S")
     parser.set_defaults(run=run)
     return parser
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def pack(address):
+    """16 bytes; IPv4 as ::ffff:a.b.c.d."""
+    packed = ipaddress.ip_address(address).packed
+    return packed if len(packed) == 16 else bytes(10) + b"\xff\xff" + packed
+
+
+def unpack(packed):
+    address = ipaddress.IPv6Address(packed)
+    return str(address.ipv4_mapped or address)
+
+
+def plain(address):
+    """As a person writes it: what an IPv4 client is to an IPv6 socket that takes both."""
+    return unpack(pack(address))
+
+
+def open_socket(args, kind=socket.SOCK_DGRAM):
+    """A client's, with its source if it is to have one."""
+    sock = socket.socket(family_of(args.to), kind)
+    if args.source:
+        sock.bind((args.source, 0))
+    return sock
 
 
 class Output:
@@ -91,8 +123,6 @@ def serve(server, output, duration_s):
 
 def describe(error):
     """A failed system call in a word, as ECONNRESET or timeout."""
-    import errno  # pylint: disable=import-outside-toplevel
-
     if isinstance(error, TimeoutError):
         return "timeout"
     return errno.errorcode.get(getattr(error, "errno", None), type(error).__name__)

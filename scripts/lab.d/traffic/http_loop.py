@@ -5,7 +5,7 @@ import http.client
 import http.server
 import os
 
-from common import Output, add_client, add_server, attempts, serve
+from common import Output, add_client, add_server, attempts, family_of, plain, serve
 
 MAX_BYTES = 1 << 30
 CHUNK = os.urandom(1 << 16)
@@ -28,7 +28,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         left = int(name)
         self.send_response(200)
         self.send_header("Content-Length", name)
-        self.send_header("X-Client-Address", self.client_address[0])
+        self.send_header("X-Client-Address", plain(self.client_address[0]))
         self.end_headers()
         while left > 0:
             left -= self.wfile.write(CHUNK[:left])
@@ -46,12 +46,15 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def serve_http(args):
+    Server.address_family = family_of(args.bind)
     serve(Server((args.bind, args.port), Handler), Output(), args.duration)
 
 
 def request(args):
+    source = (args.source, 0) if args.source else None
+
     def attempt(timeout_s):
-        connection = http.client.HTTPConnection(args.to, args.port, timeout=timeout_s)
+        connection = http.client.HTTPConnection(args.to, args.port, timeout_s, source)
         try:
             connection.request("GET", f"/{args.size}")
             answer = connection.getresponse()

@@ -10,7 +10,7 @@ import socket
 import socketserver
 import time
 
-from common import NS, End, Output, add_client, add_server, describe, serve
+from common import NS, End, Output, add_client, add_server, describe, family_of, open_socket, plain, serve
 
 
 def add_commands(commands):
@@ -25,7 +25,7 @@ class Handler(socketserver.StreamRequestHandler):
     def handle(self):
         try:
             for line in self.rfile:
-                self.wfile.write(self.client_address[0].encode() + b" " + line)
+                self.wfile.write(plain(self.client_address[0]).encode() + b" " + line)
         except OSError:
             pass
 
@@ -36,6 +36,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 def serve_lines(args):
+    Server.address_family = family_of(args.bind)
     serve(Server((args.bind, args.port), Handler), Output(), args.duration)
 
 
@@ -55,7 +56,9 @@ class Session:
         """Until it succeeds, or the end is reached."""
         while not self.end.reached():
             try:
-                self.sock = socket.create_connection((self.args.to, self.args.port), self.args.timeout)
+                self.sock = open_socket(self.args, socket.SOCK_STREAM)
+                self.sock.settimeout(self.args.timeout)
+                self.sock.connect((self.args.to, self.args.port))
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 wan = self.first_word()
                 took_ms = (time.monotonic_ns() - since_ns) / 1e6

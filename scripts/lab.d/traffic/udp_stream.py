@@ -9,10 +9,10 @@ import socket
 import struct
 import time
 
-from common import NS, End, Output, add_client, add_server
+from common import NS, End, Output, add_client, add_server, family_of, open_socket, pack, unpack
 
 ASKED = struct.Struct("!QQ")  # seq, sent_ns
-ADDED = struct.Struct("!Q4sH")  # arrived_ns, address and port seen
+ADDED = struct.Struct("!Q16sH")  # arrived_ns, address and port seen
 
 
 def add_commands(commands):
@@ -23,14 +23,14 @@ def add_commands(commands):
 
 def serve_echo(args):
     output, end = Output(), End(args.duration)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    with socket.socket(family_of(args.bind), socket.SOCK_DGRAM) as sock:
         sock.bind((args.bind, args.port))
         sock.settimeout(0.1)
         output.event("ready")
         while not end.reached():
             try:
-                data, (host, port) = sock.recvfrom(2048)
-                sock.sendto(data + ADDED.pack(time.monotonic_ns(), socket.inet_aton(host), port), (host, port))
+                data, sender = sock.recvfrom(2048)
+                sock.sendto(data + ADDED.pack(time.monotonic_ns(), pack(sender[0]), sender[1]), sender)
             except OSError:  # nothing came, or the way back is broken: the client's account shows it
                 continue
 
@@ -43,15 +43,15 @@ class Stream:
         self.gap_ns = int(NS / args.rate)
         self.grace_s = args.timeout
         self.poll = select.poll()
-        self.socks = [self.open(args.to, args.port) for _ in range(args.flows)]
+        self.socks = [self.open(args) for _ in range(args.flows)]
         self.flow_of = {sock.fileno(): flow for flow, sock in enumerate(self.socks)}
         self.waiting = {}  # (flow, seq) → sent_ns
         self.seq = 0
 
-    def open(self, host, port):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def open(self, args):
+        sock = open_socket(args)
         sock.setblocking(False)
-        sock.connect((host, port))
+        sock.connect((args.to, args.port))
         self.poll.register(sock, select.POLLIN)
         return sock
 
@@ -80,7 +80,7 @@ class Stream:
         arrived_ns, address, _ = ADDED.unpack_from(data, ASKED.size)
         sent_ns = self.waiting.pop((flow, seq), None)
         if sent_ns is not None:
-            self.tell(flow, seq, sent_ns, echoed_ns, arrived_ns=arrived_ns, wan=socket.inet_ntoa(address))
+            self.tell(flow, seq, sent_ns, echoed_ns, arrived_ns=arrived_ns, wan=unpack(address))
 
     def tell(self, flow, seq, sent_ns, echoed_ns, **more):
         self.output.line(flow=flow, seq=seq, sent_ns=sent_ns, echoed_ns=echoed_ns, **more)

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * packet.h: what the pipeline knows of a packet after one look at its headers (parse.h).  Everything later uses
+ * these offsets; none is derived twice.
+ */
+#ifndef WH_BPF_PACKET_H
+#define WH_BPF_PACKET_H
+
+#include "checksum.h"
+
+#include <wanhelm/reason.h>
+
+enum packet_kind {
+	PACKET_WHOLE,
+	PACKET_FIRST_FRAGMENT, /* with ports and L4 checksum */
+	PACKET_LATER_FRAGMENT, /* without: fragment.h knows the ports */
+	PACKET_ICMP_ERROR,     /* speaks of the packet that it quotes: icmp_error.h */
+};
+
+enum segment_flag { SEGMENT_FIN = 0x01, SEGMENT_SYN = 0x02, SEGMENT_RST = 0x04, SEGMENT_ACK = 0x10 };
+
+/* linux/icmp.h cannot be included for the BPF target; ICMPv6 begins alike. */
+struct icmp_head {
+	__u8 type;
+	__u8 code;
+	__sum16 check;
+	__be16 id_be; /* of a query; of packet-too-big and frag-needed the MTU stands in the last word */
+	__be16 sequence_be;
+};
+
+/* What protocols without a place for ports are translated by: the address alone. */
+#ifndef IPPROTO_SCTP
+#define IPPROTO_SCTP 132
+#endif
+#define PROTO_IPIP 4
+#define PROTO_IPV6 41
+#define PROTO_GRE 47
+#define PROTO_ESP 50
+#define PROTO_ICMPV6 58
+#define PROTO_ICMP_OF_FAMILY (WH_FAMILY == 4 ? IPPROTO_ICMP : PROTO_ICMPV6)
+
+struct packet {
+	addr_t src_be;
+	addr_t dst_be;
+	__be16 sport_be; /* ICMP query: the identifier, in either direction */
+	__be16 dport_be; /* ICMP query: 0 */
+	__u8 proto;
+	__u8 ttl;	/* hop limit */
+	__u8 kind;	/* enum packet_kind */
+	__u8 tcp_flags; /* enum segment_flag */
+	__u8 is_answer; /* ICMP query: its reply */
+	__u8 dont_fragment;
+	__u8 l4_header_len;
+	__u8 pad;
+	__u32 l3_len; /* of the whole (perhaps to be segmented) packet */
+	__u32 l4_offset;
+	__u32 mtu; /* what it did not fit into, where -WH_REASON_TOO_BIG is returned */
+	__be32 tcp_seq_be;
+	__be32 tcp_ack_be;
+	__be32 fragment_id_be;
+	__be16 leaving_id_be; /* IPv4: a fragment's, once fragment.h has chosen it */
+	__u16 mac_tag;	      /* folded source MAC */
+	__u8 src_mac[ETH_ALEN];
+};
+
+/* The packet of this CPU; off the stack, where two IPv6 addresses are a lot. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct packet);
+} packet SEC(".maps");
+
+/* Empty; never NULL, but the verifier wants that looked at. */
+static __always_inline struct packet *packet_new(void)
+{
+	__u32 zero = 0;
+	struct packet *p = bpf_map_lookup_elem(&packet, &zero);
+
+	if (p)
+		__builtin_memset(p, 0, sizeof(*p));
+	return p;
+}
+
+/* Whether the protocol has ports (or an identifier) that can be translated. */
+static __always_inline int has_ports(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == PROTO_ICMP_OF_FAMILY;
+}
+
+static __always_inline int is_fragment(const struct packet *p)
+{
+	return p->kind == PACKET_FIRST_FRAGMENT || p->kind == PACKET_LATER_FRAGMENT;
+}
+
+static __always_inline __u32 headers_len(const struct packet *p)
+{
+	return p->l4_offset - wh_l2_len + p->l4_header_len;
+}
+
+static __always_inline __u16 fold_mac(const __u8 *mac)
+{
+	const __u16 *m = (const __u16 *)mac;
+
+	return m[0] ^ m[1] ^ m[2];
+}
+
+#endif

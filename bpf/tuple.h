@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * tuple.h: the keys that flows and their answers stand under, and finding them.
+ */
+#ifndef WH_BPF_TUPLE_H
+#define WH_BPF_TUPLE_H
+
+#include "select.h"
+
+/* Where a flow was found to go: what the rest of the pipeline needs of it. */
+struct route {
+	flow_t *flow;
+	struct wh_wan *wan;
+	union wh_pin pin;
+	__u64 now_ns;
+	__u32 via; /* at egress (the kernel has forwarded it): the WAN that it sends it by; else WH_WAN_NONE */
+};
+
+/* Whether the kernel has forwarded it: it has been counted down, and knows its neighbour. */
+static __always_inline int at_egress(__u32 via)
+{
+	return via != WH_WAN_NONE;
+}
+
+/* --- keys ----------------------------------------------------------------------------------------------- */
+
+static __always_inline flow_key_t flow_key(const struct packet *p)
+{
+	flow_key_t key = {.src_be = p->src_be,
+			  .dst_be = p->dst_be,
+			  .sport_be = p->sport_be,
+			  .dport_be = p->dport_be,
+			  .proto = p->proto};
+
+	return key;
+}
+
+/* Where the answers of a flow are found, once it leaves from `external` and the pin's port. */
+static __always_inline reply_key_t reply_key(const flow_key_t *flow, const addr_t *external, union wh_pin pin)
+{
+	reply_key_t key = {.remote_be = flow->dst_be,
+			   .external_be = *external,
+			   .remote_port_be = flow->dport_be,
+			   .external_port_be = pin.external_port,
+			   .proto = flow->proto,
+			   .wan = pin.wan};
+
+	return key;
+}
+
+/* Always 0. */
+COLD int reply_remove(const flow_key_t *flow, const addr_t *external, __u64 pin_word)
+{
+	union wh_pin pin = {.word = pin_word};
+	reply_key_t key;
+
+	if (!flow || !external)
+		return 0;
+	key = reply_key(flow, external, pin);
+	bpf_map_delete_elem(&wh_replies, &key);
+	return 0;
+}
+
+static __always_inline void reply_delete(const flow_key_t *flow, const addr_t *external, union wh_pin pin)
+{
+	reply_remove(flow, external, pin.word);
+}
+
+static __always_inline __u8 tcp_seen(const struct packet *p)
+{
+	__u8 seen = 0;
+
+	if (p->tcp_flags & SEGMENT_SYN)
+		seen |= WH_TCP_SYN;
+	else if (p->tcp_flags & SEGMENT_ACK)
+		seen |= WH_TCP_ACKED;
+	if (p->tcp_flags & SEGMENT_FIN)
+		seen |= WH_TCP_FIN;
+	if (p->tcp_flags & SEGMENT_RST)
+		seen |= WH_TCP_RST;
+	return seen;
+}
+
+static __always_inline int is_tcp_opening(const struct packet *p)
+{
+	return p->proto == IPPROTO_TCP && (p->tcp_flags & (SEGMENT_SYN | SEGMENT_ACK | SEGMENT_RST)) == SEGMENT_SYN;
+}
+
+/* The only way to change a pin: who loses the race does nothing. */
+static __always_inline int pin_replace(flow_t *flow, union wh_pin old, union wh_pin new)
+{
+	return __sync_val_compare_and_swap(&flow->pin.word, old.word, new.word) == old.word ? 0 : -WH_REASON_RACE;
+}
+
+APART flow_t *flow_find(const struct packet *p)
+{
+	flow_key_t key = flow_key(p);
+
+	return bpf_map_lookup_elem(&wh_flows, &key);
+}
+
+/* The entry of a flow's answers. */
+APART reply_t *reply_find(const struct packet *p, const flow_t *flow)
+{
+	reply_key_t key = {.remote_be = p->dst_be,
+			   .external_be = flow->external_be,
+			   .remote_port_be = p->dport_be,
+			   .external_port_be = flow->pin.external_port,
+			   .proto = p->proto,
+			   .wan = flow->pin.wan};
+
+	return bpf_map_lookup_elem(&wh_replies, &key);
+}
+
+#endif
