@@ -55,29 +55,62 @@ static unsigned device(const char *name, uint8_t mac[6])
 	return if_nametoindex(name);
 }
 
+static void describe_lan(struct wh_lan *lan, unsigned n)
+{
+	lab_put6(&lan->addr6_be, ROUTER6_LAN0 + ((address)n << 64));
+	lan->addr4_be = htobe32(ROUTER_LAN0 + (n << 8));
+	lan->mtu = 1500;
+	lan->l2_len = PACKET_L2;
+}
+
+static void describe_addresses(struct wh_wan *wan, unsigned i)
+{
+	address prefix = lab_prefix(i).addr;
+
+	wan->v4 = (struct wh_wan4){.addr_be = htobe32(IP(198, 51, 100 + i, 2)),
+				   .gateway_be = htobe32(IP(198, 51, 100 + i, 1)),
+				   .flags = WH_WAN_MASQUERADE | WH_WAN_GATEWAY | WH_WAN_GATEWAY_MAC,
+				   .state = WH_WAN_UP};
+	wan->v6 = (struct wh_wan6){.flags = WH_WAN_MASQUERADE | WH_WAN_GATEWAY | WH_WAN_GATEWAY_MAC,
+				   .state = WH_WAN_UP,
+				   .prefix_len = (uint8_t)lab_prefix(i).len,
+				   .inside_len = INSIDE6_LEN};
+	memcpy(wan->v4.gateway_mac, mac_isp, 6);
+	memcpy(wan->v6.gateway_mac, mac_isp, 6);
+	wan->v4.gateway_mac[5] = wan->v6.gateway_mac[5] = (uint8_t)(i + 1);
+	lab_put6(&wan->v6.addr_be, prefix + 2);
+	lab_put6(&wan->v6.gateway_be, IP6(0xfe80, 0, 0, 0, 0, 0, 0, 1 + i));
+	lab_put6(&wan->v6.prefix_be, prefix);
+	lab_put6(&wan->v6.inside_be, INSIDE6);
+}
+
+static void describe_wan(struct wh_wan *wan, unsigned i)
+{
+	snprintf(wan->name, sizeof(wan->name), "uplink%u", i);
+	snprintf(wan->device, sizeof(wan->device), "wan%u", i);
+	wan->ifindex = lab.wan_ifindex[i] = device(wan->device, wan->mac);
+	wan->flags = WH_WAN_CONFIGURED;
+	wan->mtu = 1500;
+	wan->l2_len = PACKET_L2;
+	wan->port_first = LAB_PORT_FIRST;
+	wan->port_last = LAB_PORT_LAST;
+	wan->weight = 1;
+	describe_addresses(wan, i);
+}
+
 static void describe_devices(void)
 {
 	for (unsigned i = 0; i < LAB_LANS; i++) {
 		snprintf(lab.lan[i].device, sizeof(lab.lan[i].device), "%s", device_names[i]);
 		lab.lan[i].ifindex = lab.lan_ifindex[i] = device(device_names[i], lab.lan[i].mac);
+		describe_lan(&lab.lan[i], i);
 	}
-	for (unsigned i = 0; i < LAB_WANS; i++) {
-		struct wh_wan *wan = &lab.wan[i];
-
-		snprintf(wan->name, sizeof(wan->name), "uplink%u", i);
-		snprintf(wan->device, sizeof(wan->device), "wan%u", i);
-		wan->ifindex = lab.wan_ifindex[i] = device(wan->device, wan->mac);
-		wan->flags = WH_WAN_CONFIGURED | WH_WAN_MASQUERADE4 | WH_WAN_GATEWAY4;
-		wan->addr4_be = htobe32(IP(198, 51, 100 + i, 2));
-		wan->gateway4_be = htobe32(IP(198, 51, 100 + i, 1));
-		wan->mtu = 1500;
-		wan->port_first = LAB_PORT_FIRST;
-		wan->port_last = LAB_PORT_LAST;
-		wan->weight = 1;
-		wan->state4 = WH_WAN_UP;
-	}
+	for (unsigned i = 0; i < LAB_WANS; i++)
+		describe_wan(&lab.wan[i], i);
 	snprintf(lab.prober.device, sizeof(lab.prober.device), "probe");
 	lab.prober.ifindex = lab.prober_ifindex = device("probe", lab.prober.mac);
+	lab.prober.mtu = 1500;
+	lab.prober.l2_len = PACKET_L2;
 	lab.spare.ifindex = device("spare", lab.spare.mac);
 }
 
@@ -152,6 +185,14 @@ int lab_main(const char *name, const struct CMUnitTest *tests, size_t count, uin
 
 /* --- feeding packets --------------------------------------------------------------------------------------- */
 
+/* Programs are made for one family and kind of device each; the kernel picks them by what a packet says it is. */
+static int program_for(enum wh_hook hook, const struct packet *in)
+{
+	bool v6 = in->l2 ? packet_get16(in, 12) == 0x86dd : packet_is_v6(in);
+
+	return wh_programs_fd(lab.programs, hook, v6 ? WH_V6 : WH_V4, (unsigned)in->l2);
+}
+
 int lab_try(enum wh_hook hook, const struct lab_context *context, const struct packet *in, struct result *out)
 {
 	struct __sk_buff after = {}, skb = {.ifindex = context->ifindex,
@@ -161,13 +202,14 @@ int lab_try(enum wh_hook hook, const struct lab_context *context, const struct p
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = in->bytes, .data_size_in = (__u32)in->len,
 		    .data_out = out->packet.bytes, .data_size_out = sizeof(out->packet.bytes), .ctx_in = &skb,
 		    .ctx_size_in = sizeof(skb), .ctx_out = &after, .ctx_size_out = sizeof(after));
-	int err = bpf_prog_test_run_opts(wh_programs_fd(lab.programs, hook), &run);
+	int err = bpf_prog_test_run_opts(program_for(hook, in), &run);
 
 	if (err)
 		return err;
 	out->verdict = (int)run.retval;
 	out->mark = after.mark;
 	out->packet.len = run.data_size_out;
+	out->packet.l2 = in->l2;
 	return 0;
 }
 
@@ -198,6 +240,34 @@ struct result lab_to_wan(unsigned wan, const struct packet *in)
 	return lab_run(WH_HOOK_WAN_OUT, &context, in);
 }
 
+struct result lab_to_lan(const struct packet *in)
+{
+	struct lab_context context = {.ifindex = lab.lan_ifindex[0], .ingress_ifindex = lab.wan_ifindex[0]};
+
+	return lab_run(WH_HOOK_LAN_OUT, &context, in);
+}
+
+struct packet lab_forwarded(const struct packet *in, unsigned device)
+{
+	struct layout at = packet_layout(in);
+	struct change hop = {.side = SOURCE, .addr = packet_address(in, &at, SOURCE)};
+	struct packet p = packet_changed(in, &hop);
+
+	return lab_leaving(device, &p);
+}
+
+struct result lab_by_kernel(const struct packet *in, unsigned device)
+{
+	struct lab_context context = {.ifindex = lab.wan_ifindex[device], .ingress_ifindex = lab.lan_ifindex[0]};
+	struct packet out = lab_forwarded(in, device);
+	struct result r = lab_from_lan(in);
+
+	assert_int_equal(r.verdict, VERDICT_NEXT);
+	expect_packet(&r.packet, in);
+	context.mark = r.mark;
+	return lab_run(WH_HOOK_WAN_OUT, &context, &out);
+}
+
 struct result lab_from_prober(const struct packet *in)
 {
 	return lab_run(WH_HOOK_PROBE_IN, &(struct lab_context){.ifindex = lab.prober_ifindex}, in);
@@ -217,6 +287,13 @@ struct packet remote_packet(unsigned wan, struct spec s)
 	return packet_make(&s);
 }
 
+struct packet lab_leaving(unsigned wan, const struct packet *p)
+{
+	const struct wh_wan *row = &lab.wan[wan];
+
+	return packet_framed(p, row->mac, packet_is_v6(p) ? row->v6.gateway_mac : row->v4.gateway_mac);
+}
+
 struct packet lab_answer(unsigned wan, const struct packet *sent, uint8_t tcp_flags)
 {
 	struct packet answer = packet_answer(sent, tcp_flags);
@@ -226,16 +303,26 @@ struct packet lab_answer(unsigned wan, const struct packet *sent, uint8_t tcp_fl
 	return answer;
 }
 
-struct packet lab_packet(uint8_t proto, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport)
+struct packet lab_packet(uint8_t proto, address src, uint16_t sport, address dst, uint16_t dport)
 {
 	return client_packet((struct spec){.t = {src, dst, sport, dport, proto}, .payload = 40, .seq = 1000});
 }
 
-struct packet lab_segment(uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, uint8_t tcp_flags)
+struct packet lab_segment(address src, uint16_t sport, address dst, uint16_t dport, uint8_t tcp_flags)
 {
 	return client_packet((struct spec){.t = {src, dst, sport, dport, PROTO_TCP},
 					   .payload = tcp_flags & TCP_PSH ? 40 : 0,
 					   .seq = 1000,
 					   .ack = tcp_flags & TCP_ACK ? 0x81234567 : 0,
 					   .tcp_flags = tcp_flags});
+}
+
+address lab_client(enum wh_family family, unsigned n)
+{
+	return (family == WH_V4 ? (address)IP(192, 168, 1, 10) : IP6(0xfd00, 1, 0, 1, 0, 0, 0, 0x10)) + n;
+}
+
+address lab_remote(enum wh_family family, unsigned n)
+{
+	return (family == WH_V4 ? (address)IP(20, 1, 1, 1) : IP6(0x2001, 0xdb8, 0xf1, 0, 0, 0, 0, 1)) + n;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* lab_tables.c: what harness.h says of the tables: writing them as the controller does, asking and checking them. */
+/*
+ * lab_tables.c: what harness.h says of writing the tables, as the controller does, and of running the sweep.  What
+ * asks and checks them is in lab_state.c.
+ */
 #include "harness.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,14 +13,18 @@
 
 #include "lib/cleanup.h"
 
-#define USERS_MASK (~(WH_BIND_DYING | WH_BIND_GONE))
-
 static void put(int map, uint32_t key, const void *value)
 {
 	assert_int_equal(bpf_map_update_elem(map, &key, value, BPF_ANY), 0);
 }
 
-/* --- as the controller does -------------------------------------------------------------------------------- */
+void lab_put6(struct wh_addr6 *out, address value)
+{
+	for (unsigned i = 0; i < 4; i++)
+		out->word_be[i] = htobe32((uint32_t)(value >> (96 - 32 * i)));
+}
+
+/* --- WANs --------------------------------------------------------------------------------------------------- */
 
 void lab_set_wan(unsigned wan, const struct wh_wan *row)
 {
@@ -29,37 +35,117 @@ void lab_leave_untranslated(unsigned wan)
 {
 	struct wh_wan row = lab.wan[wan];
 
-	row.flags &= ~(unsigned)WH_WAN_MASQUERADE4;
+	row.v4.flags &= ~(unsigned)WH_WAN_MASQUERADE;
+	row.v6.flags &= ~(unsigned)WH_WAN_MASQUERADE;
 	lab_set_wan(wan, &row);
 }
 
+void lab_translate_prefix(unsigned wan)
+{
+	struct wh_wan row = lab.wan[wan];
+
+	row.v6.flags &= ~(unsigned)WH_WAN_MASQUERADE;
+	row.v6.flags |= WH_WAN_NPT;
+	lab_set_wan(wan, &row);
+}
+
+struct prefix lab_prefix(unsigned wan)
+{
+	return (struct prefix){IP6(0x2001, 0xdb8, 0x100 + wan, 0, 0, 0, 0, 0), 48};
+}
+
+struct prefix lab_inside(void)
+{
+	return (struct prefix){INSIDE6, INSIDE6_LEN};
+}
+
+address lab_external(unsigned wan, const struct packet *family)
+{
+	return packet_is_v6(family) ? lab_prefix(wan).addr + 2 : be32toh(lab.wan[wan].v4.addr_be);
+}
+
+address lab_own(unsigned wan)
+{
+	return lab.family == WH_V6 ? lab_prefix(wan).addr + 2 : be32toh(lab.wan[wan].v4.addr_be);
+}
+
+void lab_readdress(unsigned wan, address address)
+{
+	struct wh_wan row = lab.wan[wan];
+
+	if (lab.family == WH_V4)
+		row.v4.addr_be = htobe32((uint32_t)address);
+	else
+		lab_put6(&row.v6.addr_be, address);
+	lab_set_wan(wan, &row);
+}
+
+address lab_router(const struct packet *family)
+{
+	return packet_is_v6(family) ? ROUTER6_LAN0 : ROUTER_LAN0;
+}
+
+/* --- policy ------------------------------------------------------------------------------------------------- */
+
 void lab_set_masks(uint8_t keep, uint8_t fresh)
 {
-	union wh_masks masks = {.keep4 = keep, .fresh4 = fresh};
+	union wh_masks masks = {.keep4 = keep, .fresh4 = fresh, .keep6 = keep, .fresh6 = fresh};
 
 	__atomic_store_n(&lab.t.steer_rows[0].masks.word, masks.word, __ATOMIC_RELAXED);
 }
 
 void lab_set_alive(uint8_t alive)
 {
-	union wh_alive word = {.alive4 = alive};
+	union wh_alive word = {.alive4 = alive, .alive6 = alive};
 
 	__atomic_store_n(&lab.t.steer_rows[WH_STEER_GLOBAL].alive.word, word.word, __ATOMIC_RELAXED);
 }
 
+void lab_set_firewall(enum wh_firewall_mode mode, uint32_t generation)
+{
+	union wh_firewall word = {.mode = (uint8_t)mode, .generation = generation};
+
+	__atomic_store_n(&lab.t.steer_rows[WH_STEER_GLOBAL].firewall.word, word.word, __ATOMIC_RELAXED);
+}
+
+static struct wh_class class = {.name = "default"};
+
 void lab_set_class(enum wh_affinity affinity, enum wh_on_failover on_failover)
 {
-	struct wh_class class = {.name = "default", .affinity = affinity, .on_failover = on_failover};
-
+	class.affinity = (uint8_t)affinity;
+	class.on_failover = (uint8_t)on_failover;
 	put(lab.t.classes, 0, &class);
 }
 
-void lab_set_route(uint32_t dst, unsigned prefix_len, enum wh_route_kind kind)
+void lab_set_on_none(enum wh_on_none on_none)
 {
-	struct wh_route4_key key = {.prefix_len = prefix_len, .addr_be = htobe32(dst)};
-	struct wh_route route = {.kind = kind};
+	class.on_none = (uint8_t)on_none;
+	put(lab.t.classes, 0, &class);
+}
+
+/* IPv4 stands in the trie under its mapped address. */
+static struct wh_route_key route_key(address dst, unsigned prefix_len)
+{
+	bool v4 = !(dst >> 32) && prefix_len <= 32;
+	struct wh_route_key key = {.prefix_len = prefix_len + (v4 ? 96 : 0)};
+
+	lab_put6(&key.addr_be, v4 ? (address)0xffff << 32 | dst : dst);
+	return key;
+}
+
+void lab_set_route(address dst, unsigned prefix_len, enum wh_route_kind kind, unsigned wan)
+{
+	struct wh_route_key key = route_key(dst, prefix_len);
+	struct wh_route route = {.kind = (uint8_t)kind, .wan = (uint8_t)wan};
 
 	assert_int_equal(bpf_map_update_elem(lab.t.routes, &key, &route, BPF_ANY), 0);
+}
+
+void lab_drop_route(address dst, unsigned prefix_len)
+{
+	struct wh_route_key key = route_key(dst, prefix_len);
+
+	assert_int_equal(bpf_map_delete_elem(lab.t.routes, &key), 0);
 }
 
 void lab_set_buckets(const struct wh_bucket_table *table)
@@ -84,7 +170,7 @@ void lab_set_order(const int *wans)
 	lab_set_buckets(&table);
 }
 
-/* --- the first state of each test -------------------------------------------------------------------------- */
+/* --- the first state of each test --------------------------------------------------------------------------- */
 
 static void clear(int map)
 {
@@ -98,12 +184,31 @@ static void clear(int map)
 	}
 }
 
+/* Maps that only the data plane uses. */
+static void clear_pinned(const char *name)
+{
+	_cleanup_close_ int map = -1;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", lab.bpf_dir, name);
+	map = bpf_obj_get(path);
+	if (map >= 0)
+		clear(map);
+}
+
 void lab_forget_flows(void)
 {
-	clear(lab.t.flows);
-	clear(lab.t.replies);
-	clear(lab.t.binds);
-	clear(lab.t.ports);
+	static const char *const others[] = {"wh_pending4",   "wh_pending6",   "wh_inbound4", "wh_inbound6",
+					     "wh_fragments4", "wh_fragments6", "wh_clients"};
+
+	for (unsigned family = 0; family < WH_FAMILIES; family++) {
+		clear(lab.t.flows[family]);
+		clear(lab.t.replies[family]);
+		clear(lab.t.binds[family]);
+		clear(lab.t.ports[family]);
+	}
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		clear_pinned(others[i]);
 }
 
 static void clear_counts(void)
@@ -115,171 +220,132 @@ static void clear_counts(void)
 		put(lab.t.counters, i, zero);
 	for (uint32_t i = 0; i < WH_REASON_COUNT; i++)
 		put(lab.t.reasons, i, zero);
-	for (uint32_t i = 0; i < WH_MAX_WANS; i++)
+	for (uint32_t i = 0; i < WH_SIGNAL_ROWS; i++)
 		put(lab.t.signals, i, zero);
 }
 
-static void put_device(unsigned ifindex, enum wh_role role, unsigned number)
+static void put_device(unsigned ifindex, enum wh_role role, unsigned number, uint8_t l2_len)
 {
-	struct wh_device device = {.role = (uint8_t)role, .number = (uint8_t)number};
+	struct wh_device device = {.role = (uint8_t)role, .number = (uint8_t)number, .l2_len = l2_len};
 
 	put(lab.t.devices, ifindex, &device);
+}
+
+/* Destinations that nobody steers stand there as the kernel's. */
+static void describe_never_steered(void)
+{
+	const struct prefix never[] = {{IP(127, 0, 0, 0), 8},	    {IP(169, 254, 0, 0), 16}, {IP(224, 0, 0, 0), 4},
+				       {IP(240, 0, 0, 0), 4},	    {IP(192, 168, 0, 0), 16}, {INSIDE6, INSIDE6_LEN},
+				       {(address)0xfe8 << 116, 10}, {(address)0xff << 120, 8}};
+
+	for (unsigned i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		lab_set_route(never[i].addr, never[i].len, WH_ROUTE_KERNEL, 0);
+}
+
+static void describe_network(void)
+{
+	clear(lab.t.routes);
+	clear(lab.t.devices);
+	for (unsigned i = 0; i < LAB_LANS; i++) {
+		put(lab.t.lans, i, &lab.lan[i]);
+		put_device(lab.lan_ifindex[i], WH_ROLE_LAN, i, lab.lan[i].l2_len);
+	}
+	for (unsigned i = 0; i < LAB_WANS; i++) {
+		lab_set_wan(i, &lab.wan[i]);
+		put_device(lab.wan_ifindex[i], WH_ROLE_WAN, i, lab.wan[i].l2_len);
+		lab_set_route(be32toh(lab.wan[i].v4.addr_be), 32, WH_ROUTE_LOCAL, i);
+		lab_set_route(lab_prefix(i).addr + 2, 128, WH_ROUTE_LOCAL, i);
+	}
+	put(lab.t.lans, WH_LAN_PROBER, &lab.prober);
+	put_device(lab.prober_ifindex, WH_ROLE_PROBER, 0, PACKET_L2);
+	lab_set_route(0, 0, WH_ROUTE_DEFAULT, 0);
+	describe_never_steered();
+	lab_set_route(ROUTER_LAN0, 32, WH_ROUTE_LOCAL, WH_WAN_NONE);
+	lab_set_route(ROUTER6_LAN0, 128, WH_ROUTE_LOCAL, WH_WAN_NONE);
 }
 
 int lab_reset(void **state)
 {
 	(void)state;
+	lab.family = WH_V4;
 	lab_forget_flows();
 	clear_counts();
-	clear(lab.t.routes);
-	clear(lab.t.devices);
-	for (unsigned i = 0; i < LAB_LANS; i++) {
-		put(lab.t.lans, i, &lab.lan[i]);
-		put_device(lab.lan_ifindex[i], WH_ROLE_LAN, i);
-	}
-	for (unsigned i = 0; i < LAB_WANS; i++) {
-		lab_set_wan(i, &lab.wan[i]);
-		put_device(lab.wan_ifindex[i], WH_ROLE_WAN, i);
-	}
-	put(lab.t.lans, WH_LAN_PROBER, &lab.prober);
-	put_device(lab.prober_ifindex, WH_ROLE_PROBER, 0);
+	describe_network();
+	lab_set_on_none(WH_NONE_DROP);
 	lab_set_class(WH_AFFINITY_SRC_DST, WH_FAILOVER_AUTO);
 	lab_set_order((const int[]){0, 1, -1});
-	lab_set_route(0, 0, WH_ROUTE_DEFAULT);
-	lab_set_route(IP(192, 168, 0, 0), 16, WH_ROUTE_KERNEL);
-	memset(lab.t.sweep_form, 0, sizeof(*lab.t.sweep_form));
+	lab_set_firewall(WH_FIREWALL_BYPASS, 0);
+	lab.t.steer_rows[WH_STEER_GLOBAL].flows_per_client = 0;
+	memset(lab.t.sweep_form4, 0, sizeof(*lab.t.sweep_form4));
+	memset(lab.t.sweep_form6, 0, sizeof(*lab.t.sweep_form6));
 	lab_set_masks(0x03, 0x03);
 	lab_set_alive(0x03);
 	return 0;
 }
 
-/* --- asking ------------------------------------------------------------------------------------------------ */
-
-struct wh_counters lab_counters(unsigned class, unsigned wan)
+int lab_reset6(void **state)
 {
-	struct wh_counters c = {};
+	int err = lab_reset(state);
 
-	assert_int_equal(wh_tables_counters(&lab.t, class, wan, &c), 0);
-	return c;
+	lab.family = WH_V6;
+	return err;
 }
 
-bool lab_flow(const struct packet *first, struct wh_flow4 *out)
+void lab_again(void)
 {
-	struct tuple t = packet_tuple(first);
-	struct wh_flow4_key key = {.src_be = htobe32(t.src),
-				   .dst_be = htobe32(t.dst),
-				   .sport_be = htobe16(t.sport),
-				   .dport_be = htobe16(t.dport),
-				   .proto = t.proto};
-
-	return !bpf_map_lookup_elem(lab.t.flows, &key, out);
+	if (lab.family == WH_V4)
+		lab_reset(NULL);
+	else
+		lab_reset6(NULL);
 }
 
-bool lab_bind(const struct packet *first, struct wh_bind4 *out)
+/* --- the sweep ---------------------------------------------------------------------------------------------- */
+
+struct wh_sweep *lab_form(void)
 {
-	struct tuple t = packet_tuple(first);
-	struct wh_bind4_key key = {.addr_be = htobe32(t.src), .port_be = htobe16(t.sport), .proto = t.proto};
-
-	return !bpf_map_lookup_elem(lab.t.binds, &key, out);
+	return lab.family == WH_V4 ? (struct wh_sweep *)lab.t.sweep_form4 : (struct wh_sweep *)lab.t.sweep_form6;
 }
-
-unsigned lab_entries(int map)
-{
-	uint8_t key[64], *last = NULL;
-	unsigned n = 0;
-
-	while (!bpf_map_get_next_key(map, last, key)) {
-		last = key;
-		n++;
-	}
-	return n;
-}
-
-/* --- is it whole? ------------------------------------------------------------------------------------------ */
-
-/* One flow: its reply is there and is its own; it counts among its binding's users. */
-static void check_flow(void *arg, const struct wh_flow4_key *key, const struct wh_flow4 *flow)
-{
-	unsigned *bound = arg;
-	struct wh_reply4 reply;
-	struct wh_bind4 bind;
-	struct wh_bind4_key holder = {.addr_be = key->src_be, .port_be = key->sport_be, .proto = key->proto};
-
-	assert_int_equal(wh_tables_reply(&lab.t, key, flow, &reply), 0);
-	assert_int_equal(reply.client_be, key->src_be);
-	assert_int_equal(reply.client_port_be, key->sport_be);
-	assert_int_equal(reply.generation, flow->pin.generation);
-	if (!(flow->flags & WH_FLOW_NAT))
-		return;
-	*bound += 1;
-	assert_int_equal(bpf_map_lookup_elem(lab.t.binds, &holder, &bind), 0);
-	if (!(flow->flags & WH_FLOW_SHARED))
-		assert_int_equal(bind.port_be[flow->pin.wan], flow->pin.external_port);
-}
-
-struct bind_totals {
-	unsigned users, ports;
-};
-
-static void check_bind(void *arg, const struct wh_bind4_key *key, const struct wh_bind4 *bind)
-{
-	struct bind_totals *totals = arg;
-	struct wh_port4 port;
-
-	totals->users += bind->users & USERS_MASK;
-	for (uint8_t wan = 0; wan < WH_MAX_WANS; wan++) {
-		struct wh_port4_key at = {.port_be = (__be16)bind->port_be[wan], .proto = key->proto, .wan = wan};
-
-		if (!bind->port_be[wan])
-			continue;
-		assert_int_equal(bpf_map_lookup_elem(lab.t.ports, &at, &port), 0);
-		assert_memory_equal(&port.holder, key, sizeof(*key));
-		totals->ports++;
-	}
-}
-
-void lab_expect_consistent(void)
-{
-	struct wh_flow_walk flows = {}, binds = {};
-	struct bind_totals totals = {};
-	unsigned bound = 0;
-
-	while (!flows.done)
-		assert_int_equal(wh_tables_walk(&lab.t, &flows, 1024, check_flow, &bound), 0);
-	while (!binds.done)
-		assert_int_equal(wh_tables_walk_binds(&lab.t, &binds, 1024, check_bind, &totals), 0);
-	assert_int_equal(lab_entries(lab.t.flows), lab_entries(lab.t.replies));
-	assert_int_equal(lab_entries(lab.t.ports), totals.ports);
-	assert_int_equal(bound, totals.users);
-}
-
-/* --- the sweep --------------------------------------------------------------------------------------------- */
 
 void lab_set_timers(uint64_t ns)
 {
 	for (unsigned i = 0; i < WH_TIMER_COUNT; i++)
-		lab.t.sweep_form->timers_ns[i] = ns;
+		lab.t.sweep_form4->timers_ns[i] = lab.t.sweep_form6->timers_ns[i] = ns;
+}
+
+/* Up to a slice of the map's keys, one after the other, into the form. How many. */
+static uint32_t copy_keys(int map, void *keys, size_t key_len)
+{
+	uint8_t *last = NULL, *next = keys;
+	uint32_t n = 0;
+
+	for (; n < WH_SWEEP_SLICE && !bpf_map_get_next_key(map, last, next); n++) {
+		last = next;
+		next += key_len;
+	}
+	return n;
+}
+
+static void order(struct wh_sweep *form, enum wh_sweep_task task, unsigned wan)
+{
+	form->task = task;
+	form->wan = wan;
+	form->dying = form->deleted = form->unbound = form->freed = form->reset = 0;
+	memset(form->done, 0, sizeof(form->done));
 }
 
 void lab_sweep(enum wh_sweep_task task, unsigned wan)
 {
-	struct wh_sweep *form = lab.t.sweep_form;
-	uint8_t *last = NULL;
+	struct wh_sweep4 *v4 = lab.t.sweep_form4;
+	struct wh_sweep6 *v6 = lab.t.sweep_form6;
 
-	form->task = task;
-	form->wan = wan;
-	form->dying = form->deleted = form->unbound = form->reset = 0;
-	memset(form->done, 0, sizeof(form->done));
-	for (form->flows = 0; form->flows < WH_SWEEP_SLICE; form->flows++) {
-		if (bpf_map_get_next_key(lab.t.flows, last, &form->flow[form->flows]))
-			break;
-		last = (uint8_t *)&form->flow[form->flows];
-	}
-	last = NULL;
-	for (form->binds = 0; form->binds < WH_SWEEP_SLICE; form->binds++) {
-		if (bpf_map_get_next_key(lab.t.binds, last, &form->bind[form->binds]))
-			break;
-		last = (uint8_t *)&form->bind[form->binds];
-	}
-	assert_int_equal(wh_programs_sweep(lab.programs), 0);
+	order((struct wh_sweep *)v4, task, wan);
+	order((struct wh_sweep *)v6, task, wan);
+	v4->flows = copy_keys(lab.t.flows[WH_V4], v4->flow, sizeof(v4->flow[0]));
+	v6->flows = copy_keys(lab.t.flows[WH_V6], v6->flow, sizeof(v6->flow[0]));
+	v4->binds = copy_keys(lab.t.binds[WH_V4], v4->bind, sizeof(v4->bind[0]));
+	v6->binds = copy_keys(lab.t.binds[WH_V6], v6->bind, sizeof(v6->bind[0]));
+	v4->ports = copy_keys(lab.t.ports[WH_V4], v4->port, sizeof(v4->port[0]));
+	v6->ports = copy_keys(lab.t.ports[WH_V6], v6->port, sizeof(v6->port[0]));
+	assert_int_equal(wh_programs_sweep(lab.programs, WH_V4), 0);
+	assert_int_equal(wh_programs_sweep(lab.programs, WH_V6), 0);
 }

@@ -4,14 +4,12 @@
 
 #include <string.h>
 
-enum { AT_MAC_DST = 0, AT_MAC_SRC = 6, AT_ETHERTYPE = 12, AT_IP = PACKET_L2 };
-enum { IP_TOS = AT_IP + 1, IP_LEN = AT_IP + 2, IP_ID = AT_IP + 4, IP_FRAGMENT = AT_IP + 6, IP_TTL = AT_IP + 8 };
-enum { IP_PROTO = AT_IP + 9, IP_SUM = AT_IP + 10, IP_SRC = AT_IP + 12, IP_DST = AT_IP + 16 };
-/* From the L4 header on. */
-enum { UDP_SUM = 6, TCP_SEQ = 4, TCP_ACKED = 8, TCP_OFFSET = 12, TCP_FLAGS = 13, TCP_WINDOW = 14, TCP_SUM = 16 };
-enum { ICMP_SUM = 2, ICMP_ID = 4 };
+/* From the IP header on. */
+enum { V4_LEN = 2, V4_FRAGMENT = 6, V4_TTL = 8, V4_PROTO = 9, V4_SUM = 10, V4_SRC = 12 };
+enum { V6_LEN = 4, V6_NEXT = 6, V6_HOPS = 7, V6_SRC = 8, V6_HEADER = 40 };
+enum { EXT_HOP = 0, EXT_ROUTING = 43, EXT_FRAGMENT = 44, EXT_OPTIONS = 60 };
 
-static const uint8_t no_mac[6];
+/* --- bytes -------------------------------------------------------------------------------------------------- */
 
 uint16_t packet_get16(const struct packet *p, size_t at)
 {
@@ -40,45 +38,175 @@ bool packet_equal(const struct packet *a, const struct packet *b)
 	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
 }
 
+/* --- headers ------------------------------------------------------------------------------------------------ */
+
+static size_t at_most(size_t value, size_t limit)
+{
+	return value < limit ? value : limit;
+}
+
+static void look_at_v4(const struct packet *p, struct layout *at)
+{
+	uint16_t fragment = packet_get16(p, at->l3 + V4_FRAGMENT);
+
+	at->version = 4;
+	at->proto = p->bytes[at->l3 + V4_PROTO];
+	at->l4 = at_most(at->l3 + 4 * (size_t)(p->bytes[at->l3] & 0xf), p->len);
+	at->end = at_most(at->l3 + packet_get16(p, at->l3 + V4_LEN), p->len);
+	at->offset = (uint16_t)(8 * (fragment & 0x1fff));
+	at->more = fragment & FRAGMENT_MF;
+}
+
+/* RFC 8200 §4: along the extension headers, up to what is none of them. A later fragment ends the way. */
+static void look_at_v6(const struct packet *p, struct layout *at)
+{
+	uint16_t fragment;
+	uint8_t next;
+
+	at->version = 6;
+	at->proto = p->bytes[at->l3 + V6_NEXT];
+	at->l4 = at->l3 + V6_HEADER;
+	at->end = at_most(at->l4 + packet_get16(p, at->l3 + V6_LEN), p->len);
+	while (!at->offset && at->l4 + 8 <= at->end) {
+		next = p->bytes[at->l4];
+		if (at->proto == EXT_FRAGMENT) {
+			fragment = packet_get16(p, at->l4 + 2);
+			at->fragment = at->l4;
+			at->offset = fragment & 0xfff8;
+			at->more = fragment & 1;
+			at->l4 += 8;
+		} else if (at->proto == EXT_HOP || at->proto == EXT_ROUTING || at->proto == EXT_OPTIONS) {
+			at->l4 += 8 + 8 * (size_t)p->bytes[at->l4 + 1];
+		} else {
+			return;
+		}
+		at->proto = next;
+	}
+}
+
+struct layout packet_layout_at(const struct packet *p, size_t l3)
+{
+	struct layout at = {.l3 = l3};
+	uint8_t version = l3 < p->len ? p->bytes[l3] >> 4 : 0;
+
+	if (version == 4 && l3 + 20 <= p->len)
+		look_at_v4(p, &at);
+	else if (version == 6 && l3 + V6_HEADER <= p->len)
+		look_at_v6(p, &at);
+	return at;
+}
+
+struct layout packet_layout(const struct packet *p)
+{
+	return packet_layout_at(p, p->l2);
+}
+
+bool packet_is_v6(const struct packet *p)
+{
+	return p->bytes[p->l2] >> 4 == 6;
+}
+
+bool layout_is_fragment(const struct layout *at)
+{
+	return at->offset || at->more;
+}
+
+static size_t address_at(const struct layout *at, enum side side)
+{
+	if (at->version == 4)
+		return at->l3 + V4_SRC + (side == SOURCE ? 0 : 4);
+	return at->l3 + V6_SRC + (side == SOURCE ? 0 : 16);
+}
+
+address packet_address(const struct packet *p, const struct layout *at, enum side side)
+{
+	size_t from = address_at(at, side);
+	address value = 0;
+
+	for (size_t i = 0; i < (at->version == 4 ? 4 : 16); i++)
+		value = value << 8 | p->bytes[from + i];
+	return value;
+}
+
+void packet_set_address(struct packet *p, const struct layout *at, enum side side, address value)
+{
+	size_t from = address_at(at, side);
+
+	for (size_t i = at->version == 4 ? 4 : 16; i; i--, value >>= 8)
+		p->bytes[from + i - 1] = (uint8_t)value;
+}
+
+static bool is_icmp(const struct layout *at)
+{
+	return at->proto == (at->version == 4 ? PROTO_ICMP : PROTO_ICMP6);
+}
+
+static size_t inside(const struct layout *at, size_t field)
+{
+	return !at->offset && at->l4 + field + 2 <= at->end ? at->l4 + field : 0;
+}
+
+size_t layout_port(const struct layout *at, enum side side)
+{
+	if (is_icmp(at))
+		return inside(at, ICMP_ID);
+	if (at->proto == PROTO_TCP || at->proto == PROTO_UDP)
+		return inside(at, side == SOURCE ? 0 : 2);
+	return 0;
+}
+
+size_t layout_sum(const struct layout *at)
+{
+	if (is_icmp(at))
+		return inside(at, ICMP_SUM);
+	if (at->proto == PROTO_TCP || at->proto == PROTO_UDP)
+		return inside(at, at->proto == PROTO_TCP ? TCP_SUM : UDP_SUM);
+	return 0;
+}
+
+size_t layout_ttl(const struct layout *at)
+{
+	return at->l3 + (at->version == 4 ? V4_TTL : V6_HOPS);
+}
+
 uint8_t packet_ttl(const struct packet *p)
 {
-	return p->bytes[IP_TTL];
+	struct layout at = packet_layout(p);
+
+	return p->bytes[layout_ttl(&at)];
 }
 
 size_t packet_l4(const struct packet *p)
 {
-	return AT_IP + 4 * (size_t)(p->bytes[AT_IP] & 0xf);
+	return packet_layout(p).l4;
 }
 
 uint16_t packet_ip_len(const struct packet *p)
 {
-	return packet_get16(p, IP_LEN);
+	if (packet_is_v6(p))
+		return (uint16_t)(V6_HEADER + packet_get16(p, p->l2 + V6_LEN));
+	return packet_get16(p, p->l2 + V4_LEN);
 }
 
 struct tuple packet_tuple(const struct packet *p)
 {
-	size_t l4 = packet_l4(p);
-	struct tuple t = {.src = packet_get32(p, IP_SRC), .dst = packet_get32(p, IP_DST), .proto = p->bytes[IP_PROTO]};
+	struct layout at = packet_layout(p);
+	size_t sport = layout_port(&at, SOURCE), dport = layout_port(&at, DESTINATION);
+	struct tuple t = {.proto = at.proto};
 
-	if (t.proto == PROTO_ICMP) {
-		t.sport = packet_get16(p, l4 + ICMP_ID);
-	} else {
-		t.sport = packet_get16(p, l4);
-		t.dport = packet_get16(p, l4 + 2);
-	}
+	t.src = packet_address(p, &at, SOURCE);
+	t.dst = packet_address(p, &at, DESTINATION);
+	t.sport = sport ? packet_get16(p, sport) : 0;
+	t.dport = dport && dport != sport ? packet_get16(p, dport) : 0;
 	return t;
 }
 
-/* --- checksums (RFC 1071), over everything, each time ------------------------------------------------------ */
-
-static uint32_t add_words(const struct packet *p, size_t from, size_t to)
+bool packet_has_ack(const struct packet *segment)
 {
-	uint32_t sum = 0;
-
-	for (size_t i = from; i < to; i += 2)
-		sum += (uint32_t)p->bytes[i] << 8 | (i + 1 < to ? p->bytes[i + 1] : 0);
-	return sum;
+	return segment->bytes[packet_l4(segment) + TCP_FLAGS] & TCP_ACK;
 }
+
+/* --- checksums ---------------------------------------------------------------------------------------------- */
 
 static uint16_t fold(uint32_t sum)
 {
@@ -87,195 +215,60 @@ static uint16_t fold(uint32_t sum)
 	return (uint16_t)sum;
 }
 
-/* Where the L4 checksum stands, or 0 where the protocol has none. */
-static size_t l4_sum_at(const struct packet *p)
+uint16_t packet_words(const struct packet *p, size_t from, size_t to)
 {
-	switch (p->bytes[IP_PROTO]) {
-	case PROTO_UDP:
-		return packet_l4(p) + UDP_SUM;
-	case PROTO_TCP:
-		return packet_l4(p) + TCP_SUM;
-	case PROTO_ICMP:
-		return packet_l4(p) + ICMP_SUM;
-	default:
-		return 0;
-	}
-}
+	uint32_t sum = 0;
 
-/* The sum over L4 header, payload and, but for ICMP, pseudo-header, with the checksum field in it. */
-static uint16_t l4_sum(const struct packet *p)
-{
-	size_t l4 = packet_l4(p), end = AT_IP + (size_t)packet_ip_len(p);
-	uint32_t sum = add_words(p, l4, end);
-
-	if (p->bytes[IP_PROTO] != PROTO_ICMP)
-		sum += add_words(p, IP_SRC, IP_SRC + 8) + p->bytes[IP_PROTO] + (uint32_t)(end - l4);
+	for (size_t i = from; i < to; i += 2)
+		sum += (uint32_t)p->bytes[i] << 8 | (i + 1 < to ? p->bytes[i + 1] : 0);
 	return fold(sum);
 }
 
-static bool without_sum(const struct packet *p)
+/* The pseudo-header of RFC 8200 §8.1 and of RFC 9293 §3.1; ICMP for IPv4 has none. */
+uint16_t packet_covered(const struct packet *p, const struct layout *at)
 {
-	return p->bytes[IP_PROTO] == PROTO_UDP && packet_get16(p, packet_l4(p) + UDP_SUM) == 0;
+	size_t addresses = address_at(at, SOURCE), len = at->version == 4 ? 8 : 32;
+	uint32_t sum = packet_words(p, at->l4, at->end);
+
+	if (at->proto != PROTO_ICMP)
+		sum += (uint32_t)packet_words(p, addresses, addresses + len) + at->proto + (uint32_t)(at->end - at->l4);
+	return fold(sum);
+}
+
+uint16_t packet_resum(uint16_t field, uint16_t before, uint16_t after)
+{
+	return (uint16_t)~fold((uint32_t)(uint16_t)~field + (uint16_t)~before + after);
+}
+
+bool packet_unsummed(const struct packet *p, const struct layout *at)
+{
+	return at->proto == PROTO_UDP && packet_get16(p, layout_sum(at)) == 0;
 }
 
 void packet_sum(struct packet *p)
 {
-	size_t at = l4_sum_at(p);
+	struct layout at = packet_layout(p);
+	size_t sum_at = layout_sum(&at);
 	uint16_t sum;
 
-	packet_put16(p, IP_SUM, 0);
-	packet_put16(p, IP_SUM, (uint16_t)~fold(add_words(p, AT_IP, packet_l4(p))));
-	if (!at || without_sum(p))
+	if (at.version == 4) {
+		packet_put16(p, at.l3 + V4_SUM, 0);
+		packet_put16(p, at.l3 + V4_SUM, (uint16_t)~packet_words(p, at.l3, at.l4));
+	}
+	if (!sum_at || layout_is_fragment(&at) || packet_unsummed(p, &at))
 		return;
-	packet_put16(p, at, 0);
-	sum = (uint16_t)~l4_sum(p);
-	packet_put16(p, at, sum == 0 && p->bytes[IP_PROTO] == PROTO_UDP ? 0xffff : sum);
+	packet_put16(p, sum_at, 0);
+	sum = (uint16_t)~packet_covered(p, &at);
+	packet_put16(p, sum_at, sum == 0 && at.proto == PROTO_UDP ? 0xffff : sum);
 }
 
 bool packet_sums_right(const struct packet *p)
 {
-	if (fold(add_words(p, AT_IP, packet_l4(p))) != 0xffff)
+	struct layout at = packet_layout(p);
+
+	if (at.version == 4 && packet_words(p, at.l3, at.l4) != 0xffff)
 		return false;
-	return !l4_sum_at(p) || without_sum(p) || l4_sum(p) == 0xffff;
-}
-
-/* --- making packets ---------------------------------------------------------------------------------------- */
-
-static size_t l4_header_len(uint8_t proto)
-{
-	return proto == PROTO_TCP ? 20 : 8;
-}
-
-static void put_l4(struct packet *p, const struct spec *s)
-{
-	size_t l4 = packet_l4(p);
-
-	if (s->t.proto == PROTO_ICMP) {
-		p->bytes[l4] = s->icmp_type ? s->icmp_type : s->reply ? ICMP_REPLY : ICMP_QUERY;
-		packet_put16(p, l4 + ICMP_ID, s->t.sport);
-		packet_put16(p, l4 + 6, (uint16_t)s->seq);
-		return;
-	}
-	packet_put16(p, l4, s->t.sport);
-	packet_put16(p, l4 + 2, s->t.dport);
-	if (s->t.proto == PROTO_UDP) {
-		packet_put16(p, l4 + 4, (uint16_t)(8 + s->payload));
-		packet_put16(p, l4 + UDP_SUM, s->no_checksum ? 0 : 0xffff);
-	} else if (s->t.proto == PROTO_TCP) {
-		packet_put32(p, l4 + TCP_SEQ, s->seq);
-		packet_put32(p, l4 + TCP_ACKED, s->ack);
-		p->bytes[l4 + TCP_OFFSET] = 5 << 4;
-		p->bytes[l4 + TCP_FLAGS] = s->tcp_flags ? s->tcp_flags : TCP_SYN;
-		packet_put16(p, l4 + TCP_WINDOW, 64000);
-	}
-}
-
-struct packet packet_make(const struct spec *s)
-{
-	size_t ihl = s->ihl ? s->ihl : 5, headers = 4 * ihl + l4_header_len(s->t.proto);
-	struct packet p = {.len = PACKET_L2 + headers + s->payload};
-
-	memcpy(p.bytes + AT_MAC_DST, s->dst_mac ? s->dst_mac : no_mac, 6);
-	memcpy(p.bytes + AT_MAC_SRC, s->src_mac ? s->src_mac : no_mac, 6);
-	packet_put16(&p, AT_ETHERTYPE, 0x0800);
-	p.bytes[AT_IP] = (uint8_t)(4 << 4 | ihl);
-	p.bytes[IP_TOS] = s->tos;
-	packet_put16(&p, IP_LEN, (uint16_t)(headers + s->payload));
-	packet_put16(&p, IP_ID, 0x1234);
-	packet_put16(&p, IP_FRAGMENT, s->fragment);
-	p.bytes[IP_TTL] = s->ttl ? s->ttl : 64;
-	p.bytes[IP_PROTO] = s->t.proto;
-	packet_put32(&p, IP_SRC, s->t.src);
-	packet_put32(&p, IP_DST, s->t.dst);
-	memset(p.bytes + AT_IP + 20, 1, 4 * ihl - 20);
-	put_l4(&p, s);
-	for (size_t i = 0; i < s->payload; i++)
-		p.bytes[PACKET_L2 + headers + i] = (uint8_t)(i * 7 + s->seq + 3);
-	packet_sum(&p);
-	return p;
-}
-
-struct packet packet_answer(const struct packet *sent, uint8_t tcp_flags)
-{
-	struct tuple t = packet_tuple(sent);
-	struct spec s = {
-		.t = {.src = t.dst, .dst = t.src, .sport = t.dport, .dport = t.sport, .proto = t.proto},
-		.reply = true,
-		.tcp_flags = tcp_flags,
-		.payload = 33,
-		.ttl = 57,
-		.seq = 77000,
-	};
-
-	if (t.proto == PROTO_ICMP)
-		s.t.sport = t.sport;
-	if (t.proto == PROTO_TCP)
-		s.ack = packet_get32(sent, packet_l4(sent) + TCP_SEQ) + 1;
-	return packet_make(&s);
-}
-
-/* --- what a translator makes of them ----------------------------------------------------------------------- */
-
-struct packet packet_translated(const struct packet *in, uint32_t src, uint16_t sport)
-{
-	struct packet p = *in;
-
-	packet_put32(&p, IP_SRC, src);
-	packet_put16(&p, packet_l4(&p) + (p.bytes[IP_PROTO] == PROTO_ICMP ? ICMP_ID : 0), sport);
-	p.bytes[IP_TTL] -= 1;
-	packet_sum(&p);
-	return p;
-}
-
-struct packet packet_delivered(const struct packet *in, uint32_t dst, uint16_t dport, const uint8_t *src_mac,
-			       const uint8_t *dst_mac)
-{
-	struct packet p = *in;
-
-	memcpy(p.bytes + AT_MAC_DST, dst_mac, 6);
-	memcpy(p.bytes + AT_MAC_SRC, src_mac, 6);
-	packet_put32(&p, IP_DST, dst);
-	packet_put16(&p, packet_l4(&p) + (p.bytes[IP_PROTO] == PROTO_ICMP ? ICMP_ID : 2), dport);
-	p.bytes[IP_TTL] -= 1;
-	packet_sum(&p);
-	return p;
-}
-
-bool packet_has_ack(const struct packet *segment)
-{
-	return segment->bytes[packet_l4(segment) + TCP_FLAGS] & TCP_ACK;
-}
-
-/* The sequence number after the segment's: its payload, and one for SYN or FIN. */
-static uint32_t next_seq(const struct packet *in)
-{
-	size_t l4 = packet_l4(in), header = 4 * (size_t)(in->bytes[l4 + TCP_OFFSET] >> 4);
-	uint32_t payload = (uint32_t)(AT_IP + (size_t)packet_ip_len(in) - l4 - header);
-
-	return packet_get32(in, l4 + TCP_SEQ) + payload + (in->bytes[l4 + TCP_FLAGS] & (TCP_SYN | TCP_FIN) ? 1 : 0);
-}
-
-struct packet packet_reset(const struct packet *in, bool with_ack)
-{
-	struct tuple t = packet_tuple(in);
-	struct spec s = {
-		.t = {.src = t.dst, .dst = t.src, .sport = t.dport, .dport = t.sport, .proto = PROTO_TCP},
-		.src_mac = in->bytes + AT_MAC_DST,
-		.dst_mac = in->bytes + AT_MAC_SRC,
-		.tcp_flags = with_ack ? TCP_RST | TCP_ACK : TCP_RST,
-		.seq = packet_get32(in, packet_l4(in) + TCP_ACKED),
-		.ack = with_ack ? next_seq(in) : 0,
-	};
-
-	return packet_make(&s);
-}
-
-void packet_take_free_fields(struct packet *p, const struct packet *from)
-{
-	p->bytes[IP_TOS] = from->bytes[IP_TOS];
-	packet_put16(p, IP_ID, packet_get16(from, IP_ID));
-	packet_put16(p, IP_FRAGMENT, packet_get16(from, IP_FRAGMENT) & FRAGMENT_DF);
-	p->bytes[IP_TTL] = from->bytes[IP_TTL];
-	packet_put16(p, packet_l4(p) + TCP_WINDOW, packet_get16(from, packet_l4(p) + TCP_WINDOW));
-	packet_sum(p);
+	if (!layout_sum(&at) || layout_is_fragment(&at) || packet_unsummed(p, &at))
+		return true;
+	return packet_covered(p, &at) == 0xffff;
 }

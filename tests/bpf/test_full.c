@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * test_full.c: a flow table that is full: new flows are dropped and counted, nothing that stands is touched,
+ * test_full.c: a flow table that is full: new flows are refused and counted (RFC 6888 REQ-11), nothing that stands is touched,
  * nothing half is left behind.
  */
 #include "harness.h"
@@ -30,7 +30,7 @@ static void fill(uint8_t proto, struct packet (*make)(uint8_t, unsigned))
 	for (unsigned i = 1; i <= 10; i++) {
 		p = make(proto, ROOM + i);
 		r = lab_from_lan(&p);
-		expect_dropped(&r);
+		expect_refused(&r, &p);
 		assert_int_equal(lab_reason(WH_REASON_TABLE_FULL), i);
 		assert_int_equal(lab_reasons_total(), i);
 		lab_expect_consistent();
@@ -40,7 +40,7 @@ static void fill(uint8_t proto, struct packet (*make)(uint8_t, unsigned))
 		assert_int_equal(send_out(&p, 0), ports[i]);
 		answer_in(&p, 0, ports[i], TCP_SYN | TCP_ACK);
 	}
-	assert_int_equal(lab_entries(lab.t.flows), ROOM);
+	assert_int_equal(lab_flows(), ROOM);
 }
 
 static void test_udp_of_one_endpoint(void **state)
@@ -77,7 +77,10 @@ static void test_untranslated(void **state)
 	for (unsigned i = 0; i < ROOM + 5; i++) {
 		p = flow_of_its_own_endpoint(PROTO_UDP, i);
 		r = lab_from_lan(&p);
-		assert_int_equal(r.verdict, i < ROOM ? VERDICT_REDIRECT : VERDICT_DROP);
+		if (i < ROOM)
+			assert_int_equal(r.verdict, VERDICT_REDIRECT);
+		else
+			expect_refused(&r, &p);
 	}
 	assert_int_equal(lab_reason(WH_REASON_TABLE_FULL), 5);
 	lab_expect_consistent();
@@ -112,14 +115,62 @@ static void test_full_table_of_many_endpoints_moves(void **state)
 	all_move(PROTO_UDP, flow_of_its_own_endpoint);
 }
 
+/* One client (in IPv6: one /64) may have so many and no more; what it has lives, and so do others. */
+static void test_client_limit(void **state)
+{
+	struct packet p;
+	struct result r;
+
+	(void)state;
+	lab.t.steer_rows[WH_STEER_GLOBAL].flows_per_client = 10;
+	for (unsigned i = 0; i < 20; i++) {
+		p = flow_of_its_own_endpoint(PROTO_UDP, i);
+		r = lab_from_lan(&p);
+		if (i < 10)
+			expect_out(&r, &p, 0);
+		else
+			expect_refused(&r, &p);
+	}
+	assert_int_equal(lab_reason(WH_REASON_CLIENT_LIMIT), 10);
+	assert_int_equal(lab_flows(), 10);
+	for (unsigned i = 0; i < 10; i++) {
+		p = flow_of_its_own_endpoint(PROTO_UDP, i);
+		send_out(&p, 0);
+	}
+	p = lab_packet(PROTO_UDP, lab.family == WH_V4 ? CLIENT_B : CLIENT_A + ((address)1 << 64), 5000, REMOTE_1, 53);
+	send_out(&p, 0);
+	lab_expect_consistent();
+}
+
+/* Places that became free may be taken again. */
+static void test_client_limit_after_expiry(void **state)
+{
+	struct packet p;
+
+	(void)state;
+	lab.t.steer_rows[WH_STEER_GLOBAL].flows_per_client = 10;
+	lab_set_timers(0);
+	for (unsigned i = 0; i < 30; i++) {
+		p = flow_of_its_own_endpoint(PROTO_UDP, i);
+		send_out(&p, 0);
+		if (i % 10 != 9)
+			continue;
+		for (unsigned runs = 0; runs < 3; runs++)
+			lab_sweep(WH_SWEEP_EXPIRE, 0);
+		assert_int_equal(lab_flows(), 0);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
-	LAB_TEST(test_udp_of_one_endpoint),
-	LAB_TEST(test_udp_of_many_endpoints),
-	LAB_TEST(test_tcp_of_many_endpoints),
-	LAB_TEST(test_icmp_of_many_endpoints),
+	LAB_BOTH(test_udp_of_one_endpoint),
+	LAB_BOTH(test_udp_of_many_endpoints),
+	LAB_BOTH(test_tcp_of_many_endpoints),
+	LAB_BOTH(test_icmp_of_many_endpoints),
 	LAB_TEST(test_untranslated),
-	LAB_TEST(test_full_table_moves),
-	LAB_TEST(test_full_table_of_many_endpoints_moves),
+	LAB_BOTH(test_client_limit),
+	LAB_BOTH(test_client_limit_after_expiry),
+	LAB_BOTH(test_full_table_moves),
+	LAB_BOTH(test_full_table_of_many_endpoints_moves),
 };
 
 LAB_MAIN(tests, ROOM)

@@ -12,12 +12,17 @@
 static const uint8_t mac_prober[6] = {0x02, 0xcc, 0, 0, 0, 1};
 static const uint8_t protos[] = {PROTO_ICMP, PROTO_TCP, PROTO_UDP};
 
-static uint32_t source_of(unsigned wan)
+static address net(void)
 {
-	return WH_PROBE_NET + 1 + wan;
+	return lab.family == WH_V4 ? WH_PROBE_NET : IP6(0xfd77, 0x616e, 0x6865, 0x6c6d, 0, 0, 0, 0);
 }
 
-static struct packet probe_from(uint8_t proto, uint32_t src)
+static address source_of(unsigned wan)
+{
+	return net() + 1 + wan;
+}
+
+static struct packet probe_from(uint8_t proto, address src)
 {
 	struct spec s = {
 		.t = {src, REMOTE_1, 700, 53, proto}, .src_mac = mac_prober, .dst_mac = lab.prober.mac, .payload = 24};
@@ -88,7 +93,7 @@ static void test_routes_do_not_matter(void **state)
 	struct packet p = probe_from(PROTO_ICMP, source_of(1));
 
 	(void)state;
-	lab_set_route(REMOTE_1, 32, WH_ROUTE_KERNEL);
+	lab_set_route(REMOTE_1, lab.family == WH_V4 ? 32 : 128, WH_ROUTE_KERNEL, 0);
 	probe_and_answer(&p, 1);
 }
 
@@ -105,24 +110,22 @@ static void test_untranslated_wan(void **state)
 static void test_changed_address(void **state)
 {
 	struct packet p = probe_from(PROTO_ICMP, source_of(0));
-	struct wh_wan row = lab.wan[0];
 	struct result r = lab_from_prober(&p);
 	struct packet want;
 
 	(void)state;
 	expect_out(&r, &p, 0);
-	row.addr4_be = htobe32(IP(198, 51, 100, 77));
-	lab_set_wan(0, &row);
+	lab_readdress(0, lab_own(0) + 75);
 	r = lab_from_prober(&p);
-	want = packet_translated(&p, IP(198, 51, 100, 77), packet_tuple(&r.packet).sport);
-	assert_int_equal(r.verdict, VERDICT_REDIRECT);
-	expect_packet(&r.packet, &want);
+	want = packet_translated(&p, lab_own(0) + 75, packet_tuple(&r.packet).sport);
+	want = lab_leaving(0, &want);
+	expect_sent(&r, &want);
 	lab_expect_consistent();
 }
 
 static void test_unknown_sources(void **state)
 {
-	const uint32_t sources[] = {WH_PROBE_NET, source_of(LAB_WANS), WH_PROBE_NET + 255, CLIENT_A, 0, 0xffffffff};
+	const address sources[] = {net(), source_of(LAB_WANS), net() + 255, CLIENT_A};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
@@ -132,7 +135,7 @@ static void test_unknown_sources(void **state)
 		expect_dropped(&r);
 		assert_int_equal(lab_reason(WH_REASON_PROBE_UNKNOWN), i + 1);
 	}
-	assert_int_equal(lab_entries(lab.t.flows), 0);
+	assert_int_equal(lab_flows(), 0);
 }
 
 /* Neighbour discovery of the veth itself must reach the kernel. */
@@ -158,9 +161,7 @@ static void test_wan_without_device_or_address(void **state)
 	lab_set_wan(0, &row);
 	r = lab_from_prober(&p);
 	expect_dropped(&r);
-	row = lab.wan[0];
-	row.addr4_be = 0;
-	lab_set_wan(0, &row);
+	lab_readdress(0, 0);
 	r = lab_from_prober(&p);
 	expect_dropped(&r);
 	assert_int_equal(lab_reason(WH_REASON_NO_WAN), 2);
@@ -172,7 +173,7 @@ static void test_counted_apart(void **state)
 {
 	struct packet probe = probe_from(PROTO_ICMP, source_of(0));
 	struct packet user = lab_packet(PROTO_ICMP, CLIENT_A, 700, REMOTE_1, 0);
-	volatile struct wh_signal *row = lab.t.signal_rows;
+	volatile struct wh_signal *row = lab.t.signal_rows + lab.family * WH_MAX_WANS;
 	uint64_t before = wh_now_ns();
 
 	(void)state;
@@ -191,16 +192,16 @@ static void test_counted_apart(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	LAB_TEST(test_every_wan),
-	LAB_TEST(test_dead_wans),
-	LAB_TEST(test_flip_does_not_move_probes),
-	LAB_TEST(test_routes_do_not_matter),
-	LAB_TEST(test_untranslated_wan),
-	LAB_TEST(test_changed_address),
-	LAB_TEST(test_unknown_sources),
+	LAB_BOTH(test_every_wan),
+	LAB_BOTH(test_dead_wans),
+	LAB_BOTH(test_flip_does_not_move_probes),
+	LAB_BOTH(test_routes_do_not_matter),
+	LAB_BOTH(test_untranslated_wan),
+	LAB_BOTH(test_changed_address),
+	LAB_BOTH(test_unknown_sources),
 	LAB_TEST(test_arp_passes),
-	LAB_TEST(test_wan_without_device_or_address),
-	LAB_TEST(test_counted_apart),
+	LAB_BOTH(test_wan_without_device_or_address),
+	LAB_BOTH(test_counted_apart),
 };
 
 LAB_MAIN(tests, 4096)

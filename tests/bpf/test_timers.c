@@ -14,15 +14,15 @@ static void expect_timer(enum wh_timer timer)
 		if (i == (unsigned)timer)
 			continue;
 		lab_set_timers(NEVER);
-		lab.t.sweep_form->timers_ns[i] = 0;
+		lab_form()->timers_ns[i] = 0;
 		lab_sweep(WH_SWEEP_EXPIRE, 0);
-		assert_int_equal(lab.t.sweep_form->dying + lab.t.sweep_form->deleted, 0);
+		assert_int_equal(lab_form()->dying + lab_form()->deleted, 0);
 	}
 	lab_set_timers(NEVER);
-	lab.t.sweep_form->timers_ns[timer] = 0;
+	lab_form()->timers_ns[timer] = 0;
 	lab_sweep(WH_SWEEP_EXPIRE, 0);
 	lab_sweep(WH_SWEEP_EXPIRE, 0);
-	assert_int_equal(lab_entries(lab.t.flows) + lab_entries(lab.t.replies), 0);
+	assert_int_equal(lab_flows() + lab_replies(), 0);
 }
 
 static void test_timer_of_udp(void **state)
@@ -127,15 +127,15 @@ static void test_timer_after_our_reset(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	LAB_TEST(test_timer_of_udp),
-	LAB_TEST(test_timer_of_icmp),
-	LAB_TEST(test_timer_of_opening_tcp),
-	LAB_TEST(test_timer_of_established_tcp),
-	LAB_TEST(test_timer_of_half_closed_tcp),
-	LAB_TEST(test_timer_of_closed_tcp),
-	LAB_TEST(test_timer_after_either_ends_reset),
-	LAB_TEST(test_timer_of_a_tuple_used_again),
-	LAB_TEST(test_timer_after_our_reset),
+	LAB_BOTH(test_timer_of_udp),
+	LAB_BOTH(test_timer_of_icmp),
+	LAB_BOTH(test_timer_of_opening_tcp),
+	LAB_BOTH(test_timer_of_established_tcp),
+	LAB_BOTH(test_timer_of_half_closed_tcp),
+	LAB_BOTH(test_timer_of_closed_tcp),
+	LAB_BOTH(test_timer_after_either_ends_reset),
+	LAB_BOTH(test_timer_of_a_tuple_used_again),
+	LAB_BOTH(test_timer_after_our_reset),
 };
 
 LAB_MAIN(tests, 4096)

@@ -52,7 +52,8 @@ USAGE = [
     (["status", "--top", "3"], "status: does not take --top"),
     (["flows", "--top"], "flows: --top needs an argument: N"),
     (["flows", "--top", "0"], 'flows: --top "0" is no number from 1 to 100000'),
-    (["flows", "--src", "1.2.3"], 'flows: --src "1.2.3" is no IPv4 address'),
+    (["flows", "--src", "1.2.3"], 'flows: --src "1.2.3" is no address'),
+    (["flows", "--src", "fd00::g"], 'flows: --src "fd00::g" is no address'),
     (["wan", "down", "fiber", "--for", "5"], 'wan down: "5" is no duration'),
     (["wan", "down", "fiber", "--for", "0s"], "wan down: --for must be longer than nothing"),
     (["wan", "auto", "fiber", "--for", "5m"], "wan auto: --for makes no sense here"),
@@ -72,7 +73,7 @@ def test_usage_errors(wanhelm, args, message):
 @pytest.mark.parametrize("verb", ["failback fiber", "probe fiber --target icmp:1.1.1.1", "class list",
                                   "class pin voice lte --for 5m", "class auto voice", "flows kill --wan lte",
                                   "explain 10.0.0.1 1.1.1.1 --proto tcp --dport 443", "report --month 2024-02",
-                                  "drill fiber --for 10s", "top", "doctor", "init", "confirm"])
+                                  "drill fiber --for 10s", "top", "init", "confirm"])
 def test_what_is_not_built_says_so(wanhelm, verb):
     status, out, err = wanhelm(*verb.split())
     assert (status, out) == (1, "")
@@ -132,6 +133,30 @@ def test_status_as_text(wanhelm, controller):
     assert "controller 9.9, pid 4711" in out
 
 
+def test_status_has_a_line_for_the_other_family(wanhelm, controller):
+    v4 = {"state": "down", "since": None, "reason": "3 bad rounds", "address": "198.18.1.2", "gateway": "198.18.1.1",
+          "rtt_ms": None, "jitter_ms": None, "loss_ratio": 1}
+    v6 = {"state": "up", "since": None, "reason": "fine", "address": "2001:db8:1::2", "gateway": "fe80::1",
+          "rtt_ms": 12.3, "jitter_ms": 0.5, "loss_ratio": 0.015}
+    controller.answers["status"] = dict(STATUS, wans=[dict(STATUS["wans"][0], v4=v4, v6=v6), STATUS["wans"][1]])
+    heads, fiber, other, lte = wanhelm("status")[1].split("\n")[:4]
+    assert fiber.split()[:3] == ["fiber", "wan1", "up"]
+    assert fiber.split()[4:6] == ["2001:db8:1::2", "fe80::1"] and "321" in fiber.split()
+    assert other.split() == ["down", "-", "198.18.1.2", "198.18.1.1", "-", "-", "100.0", "%", "3", "bad", "rounds"]
+    assert other.index("down") == heads.index("STATE")
+    assert lte.split()[0] == "lte"
+
+
+def test_status_has_what_was_dropped(wanhelm, controller):
+    slow = {"fragmented": 0, "expired": 2}
+    controller.answers["status"] = dict(STATUS, drops={"leak": 5, "no-port": 0, "x\x1b": 1}, kernel={"kernel-ttl": 0},
+                                        daemon=dict(STATUS["daemon"], slow=slow))
+    lines = wanhelm("status")[1].split("\n")
+    assert "dropped: leak 5, x? 1" in lines
+    assert "left to the kernel: nothing" in lines
+    assert "handed to the controller: expired 2" in lines
+
+
 def test_wan_list(wanhelm, controller):
     controller.answers["status"] = STATUS
     assert json.loads(wanhelm("wan", "list", "--json")[1]) == {"wans": STATUS["wans"]}
@@ -147,6 +172,8 @@ def test_wan_show(wanhelm, controller):
     assert json.loads(wanhelm("wan", "show", "fiber", "--json")[1]) == wan
     out = wanhelm("wan", "show", "fiber")[1]
     assert "state     up\n" in out and "quality   rtt 12.3 ms, jitter 0.5 ms, loss 1.5 %\n" in out
+    assert "IPv4      up: 198.18.1.2 by 198.18.1.1 (-), rtt -, jitter -, loss -\n" in out
+    assert "IPv6      absent: - by - (-), rtt -, jitter -, loss -\n" in out
     assert "icmp:1.1.1.1     good         12.0 ms  80.0 ms\n" in out
     assert "tcp:1.0.0.1:443  unknown      -        -\n" in out
     assert controller.requests[0] == {"verb": "wan-show", "name": "fiber"}
@@ -238,7 +265,8 @@ def test_strange_controllers(wanhelm, controller, answer, message):
 
 
 @pytest.mark.parametrize("answer", [{"ok": True}, {"ok": True, "wans": 7, "classes": [3], "daemon": {"running": True}},
-                                    {"ok": True, "wans": [{"name": 1, "v4": 2}], "classes": None}])
+                                    {"ok": True, "wans": [{"name": 1, "v4": 2}], "classes": None, "drops": 5,
+                                     "kernel": [1]}])
 def test_incomplete_answers_do_not_crash(wanhelm, controller, answer):
     for verb in ("status", "wan-show", "events", "metrics", "reload"):
         controller.answers[verb] = answer

@@ -20,6 +20,10 @@ static bool is_within(uint64_t value, uint64_t min, uint64_t max)
 	return value >= min && value <= max;
 }
 
+/* Ports that the kernel keeps for itself. */
+#define LOCAL_FIRST 32768
+#define LOCAL_LAST 60999
+
 static const char *check_message(const char *error)
 {
 	unsigned line, column;
@@ -32,6 +36,28 @@ static const char *check_message(const char *error)
 	if (strpbrk(error, "\n\r\x1b"))
 		return "the message is not one plain line";
 	return NULL;
+}
+
+static bool is_host6(const struct in6_addr *addr)
+{
+	return !IN6_IS_ADDR_UNSPECIFIED(addr) && !IN6_IS_ADDR_LOOPBACK(addr) && !IN6_IS_ADDR_MULTICAST(addr);
+}
+
+/* Addresses and what goes with them. */
+static bool is_sound(const struct wh_conf_wan *w)
+{
+	if (w->gateway_auto[WH_V4] != !w->gateway4.s_addr || w->source_auto[WH_V4] != !w->source4.s_addr)
+		return false;
+	if (w->gateway_auto[WH_V6] != !is_host6(&w->gateway6) || w->source_auto[WH_V6] != !is_host6(&w->source6))
+		return false;
+	if (IN6_IS_ADDR_LINKLOCAL(&w->source6) || w->prefix6_auto != !is_within(w->prefix6_len, 16, 64))
+		return false;
+	for (unsigned bit = w->prefix6_len; bit < 128; bit++)
+		if (w->prefix6.s6_addr[bit / 8] & 0x80U >> bit % 8)
+			return false;
+	if (w->nat6 > WH_NAT6_NONE || w->filtering > WH_FILTER_ENDPOINT_INDEPENDENT)
+		return false;
+	return !w->mtu || is_within(w->mtu, !w->gateway_auto[WH_V6] || !w->prefix6_auto ? 1280 : 68, 65535);
 }
 
 static const char *check_wans(const struct wh_config *c)
@@ -49,11 +75,32 @@ static const char *check_wans(const struct wh_config *c)
 			return "weight or profile";
 		if (w->port_first < 1024 || w->port_last - w->port_first < 255)
 			return "ports";
+		if (w->port_first <= LOCAL_LAST && w->port_last >= LOCAL_FIRST)
+			return "ports of the kernel";
+		if (!is_sound(w))
+			return "addresses";
 		for (unsigned j = 0; j < i; j++)
 			if (!strcmp(c->wans[j].device, w->device))
 				return "two WANs on one device";
 	}
 	return NULL;
+}
+
+/* Of one profile; each family that has targets can reach the quorum. */
+static bool check_targets(const struct wh_conf_profile *p)
+{
+	unsigned n[WH_FAMILIES] = {0};
+
+	for (unsigned t = 0; t < p->n_targets; t++) {
+		const struct wh_conf_target *target = &p->targets[t];
+
+		if (target->addr.family == WH_V4 ? !target->addr.v4.s_addr : !is_host6(&target->addr.v6))
+			return false;
+		if ((target->kind == WH_PROBE_TCP) != !!target->port)
+			return false;
+		n[target->addr.family]++;
+	}
+	return (!n[WH_V4] || p->quorum <= n[WH_V4]) && (!n[WH_V6] || p->quorum <= n[WH_V6]);
 }
 
 static const char *check_profiles(const struct wh_config *c)
@@ -70,9 +117,8 @@ static const char *check_profiles(const struct wh_config *c)
 		for (unsigned kind = 0; kind < WH_PROBE_KINDS; kind++)
 			if (!is_within(p->interval_ns[kind], 10000000ULL, 3600000000000ULL))
 				return "interval";
-		for (unsigned t = 0; t < p->n_targets; t++)
-			if (!p->targets[t].addr.s_addr || (p->targets[t].kind == WH_PROBE_TCP) != !!p->targets[t].port)
-				return "target";
+		if (!check_targets(p))
+			return "target";
 	}
 	return NULL;
 }
@@ -103,14 +149,19 @@ static const char *check_tiers(const struct wh_config *c)
 
 static const char *check_rest(const struct wh_config *c)
 {
-	if (!is_within(c->n_lans, 1, WH_MAX_LANS - 1) || c->firewall != WH_FIREWALL_BYPASS)
+	const uint64_t unit = c->mark_mask & -c->mark_mask;
+
+	if (!is_within(c->n_lans, 1, WH_MAX_LANS - 1) || c->firewall > WH_CONF_FIREWALL_BYPASS)
 		return "lan or firewall";
 	for (unsigned i = 0; i < c->n_lans; i++)
 		for (unsigned w = 0; w < c->n_wans; w++)
 			if (!c->lan[i][0] || !strcmp(c->lan[i], c->wans[w].device))
 				return "a LAN device";
-	if (!c->mark || c->mark & ~c->mark_mask)
-		return "mark";
+	for (uint64_t value = 0; value < WH_MARK_VALUES; value++)
+		if (!c->mark || (c->mark + value * unit) & ~(uint64_t)c->mark_mask)
+			return "mark";
+	if (!is_within(c->flows_per_client, 1, 16777216) || c->classes[0].on_none > WH_NONE_DROP)
+		return "flows-per-client or on-none";
 	if (!is_within(c->max_flows, 1024, 16777216) || c->failback_hold_ns > 86400000000000ULL)
 		return "limits or failback";
 	return NULL;
@@ -122,7 +173,7 @@ static const char *conf_check(const char *text, size_t len, unsigned *accepted, 
 	static struct wh_config config;
 	char error[WH_CONF_ERROR_LEN] = "";
 	const char *wrong;
-	int err = wh_conf_parse("f", text, len, &config, error);
+	int err = wh_conf_parse("f", text, len, (struct wh_conf_ports){LOCAL_FIRST, LOCAL_LAST}, &config, error);
 
 	if (err) {
 		(*refused)++;

@@ -5,10 +5,43 @@ it wants of it by LAB = {"wans": 3, "options": ["--nat-none"]}.
 """
 
 import os
+import re
 
 import pytest
 
 from lab import Lab
+
+
+# What shows again, in another way, what is shown already: run with WANHELM_LONG=1 only, and else told as deselected.
+ONLY_AT_LENGTH = {
+    "test_bulk": "bypass|IPv6",
+    "test_bytes": "no-offload|bypass",
+    "test_expiry": "IPv6",
+    "test_failover": "IPv6|bypass",
+    "test_limits": "IPv6",
+    "test_mtu": "no-offload",
+    "test_programs": "no-offload",
+    "test_restart": "bypass",
+    "test_rfc_timers": "IPv6",
+}
+
+
+def is_at_length(item):
+    pattern = ONLY_AT_LENGTH.get(item.module.__name__)
+    return bool(pattern and hasattr(item, "callspec") and re.search(pattern, item.callspec.id))
+
+
+def pytest_collection_modifyitems(config, items):
+    """A module may say which combinations of its parameters mean nothing: senseless(name, params)."""
+
+    def means_something(item):
+        senseless = getattr(item.module, "senseless", None)
+        return not (senseless and hasattr(item, "callspec") and senseless(item.originalname, item.callspec.params))
+
+    items[:] = [item for item in items if means_something(item)]
+    if os.environ.get("WANHELM_LONG") != "1":
+        config.hook.pytest_deselected(items=[item for item in items if is_at_length(item)])
+        items[:] = [item for item in items if not is_at_length(item)]
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +51,14 @@ def module_lab(request):
     name = request.module.__name__.removeprefix("test_").replace("_", "-")
     with Lab(f"wh-{name}-{os.getpid()}", **getattr(request.module, "LAB", {})) as one:
         yield one
+
+
+@pytest.fixture
+def kept_lab(module_lab):
+    """The same as `lab`, but a controller goes on for the next test: steering.running() takes it over."""
+    yield module_lab
+    module_lab.quiet()
+    module_lab.heal()
 
 
 @pytest.fixture

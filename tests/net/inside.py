@@ -13,11 +13,13 @@ import socket
 import struct
 import time
 
-from scapy.layers.inet import IP  # pylint: disable=unused-import  (so that Ether knows what is in it)
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 CLONE_NEWNET = 0x40000000
-ETH_P_ALL, ETH_P_IP = 3, 0x0800
+ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 3, 0x0800, 0x86DD
+ARPHRD_ETHER = 1
 SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
 SOL_PACKET, PACKET_AUXDATA = 263, 8
 TP_STATUS_CSUMNOTREADY = 1 << 3
@@ -41,7 +43,13 @@ def set_netns(namespace):
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def open_socket(lab, part, kind=socket.SOCK_DGRAM, proto=0, bind=None, family=socket.AF_INET, timeout_s=2):
+def family_of(address):
+    return socket.AF_INET6 if address and ":" in address[0] else socket.AF_INET
+
+
+def open_socket(lab, part, kind=socket.SOCK_DGRAM, proto=0, bind=None, family=None, timeout_s=2):
+    """The family is that of `bind` unless it is told."""
+    family = family or family_of(bind)
     with inside(lab, part):
         sock = socket.socket(family, kind, proto)
     sock.settimeout(timeout_s)
@@ -58,12 +66,12 @@ def listen(lab, part, bind):
     return sock
 
 
-def connect(lab, part, listening, to):
+def connect(lab, part, listening, to, bind=None, timeout_s=2):
     """Both ends of a new connection, and the address that the server sees."""
-    ours = open_socket(lab, part, socket.SOCK_STREAM)
+    ours = open_socket(lab, part, socket.SOCK_STREAM, bind=bind, family=family_of(to), timeout_s=timeout_s)
     ours.connect(to)
     theirs, seen = listening.accept()
-    theirs.settimeout(2)
+    theirs.settimeout(timeout_s)
     return ours, theirs, seen
 
 
@@ -79,24 +87,35 @@ def is_silent(sock, for_s=0.3):
 class Frame:
     """What went over a device. The checksum of a partial one is left for the device to complete."""
 
-    def __init__(self, data, outgoing, partial):
-        self.data, self.outgoing, self.partial = data, outgoing, partial
+    def __init__(self, data, outgoing, partial, ethernet=True):
+        self.data, self.outgoing, self.partial, self.ethernet = data, outgoing, partial, ethernet
 
     @property
     def packet(self):
-        return Ether(self.data)
+        if self.ethernet:
+            return Ether(self.data)
+        return IPv6(self.data) if self.data[0] >> 4 == 6 else IP(self.data)
+
+    @property
+    def ip(self):
+        """Its IP header, of either family; None without."""
+        packet = self.packet
+        return packet[IP] if IP in packet else packet[IPv6] if IPv6 in packet else None
 
 
 def from_prefix(prefix, length):
-    """A filter program (classic BPF) that takes IPv4 frames with a source in the prefix."""
-    net = struct.unpack("!I", socket.inet_aton(prefix))[0]
+    """A filter program (classic BPF) that takes Ethernet frames with a source in the prefix, of at most 32 bits."""
+    if ":" in prefix:
+        kind, at, net = ETH_P_IPV6, 22, socket.inet_pton(socket.AF_INET6, prefix)[:4]
+    else:
+        kind, at, net = ETH_P_IP, 26, socket.inet_aton(prefix)
     mask = (0xFFFFFFFF << (32 - length)) & 0xFFFFFFFF
     return [
         (0x28, 0, 0, 12),  # the half word at 12, the protocol
-        (0x15, 0, 4, ETH_P_IP),
-        (0x20, 0, 0, 26),  # the word at 26, the source
+        (0x15, 0, 4, kind),
+        (0x20, 0, 0, at),  # the word of the source, its first
         (0x54, 0, 0, mask),
-        (0x15, 0, 1, net & mask),
+        (0x15, 0, 1, struct.unpack("!I", net)[0] & mask),
         (0x06, 0, 0, 0x40000),  # take it
         (0x06, 0, 0, 0),
     ]
@@ -113,6 +132,7 @@ class Capture:
             if program:
                 self._attach(program)
             self.sock.bind((device, ETH_P_ALL))
+            self.ethernet = self.sock.getsockname()[3] == ARPHRD_ETHER
         self.sock.setblocking(False)
 
     def _attach(self, program):
@@ -144,7 +164,7 @@ class Capture:
                 continue
             status = struct.unpack_from("I", extra[0][2])[0] if extra else 0
             outgoing = address[2] == socket.PACKET_OUTGOING
-            seen.append(Frame(data, outgoing, bool(status & TP_STATUS_CSUMNOTREADY)))
+            seen.append(Frame(data, outgoing, bool(status & TP_STATUS_CSUMNOTREADY), self.ethernet))
 
     def wait(self, wanted, timeout_s=3):
         """The first frame of which wanted(frame), or None; those before it are forgotten."""

@@ -6,12 +6,14 @@ scripts/lab.d/traffic/account.py's, which is imported here as `account`.
 """
 
 import contextlib
+import ipaddress
 import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,7 @@ import account  # noqa: E402  pylint: disable=wrong-import-position,unused-impor
 
 SERVER = "203.0.113.10"
 CLIENT = "10.77.0.2"
+OVERLAPPING = "10.77.0.102"  # the router on the WAN that --overlap names
 
 # What of the kernel's tables changes by itself.
 UNSTEADY = re.compile(r"\s*\b(expires|used|age|timeout) \S+|\b(packets|bytes) \d+|# handle \d+|\b(linkdown|dead)\b")
@@ -36,6 +39,62 @@ UNSTEADY = re.compile(r"\s*\b(expires|used|age|timeout) \S+|\b(packets|bytes) \d
 def wan_address(number):
     """What servers see of traffic that left by wan<number>."""
     return f"198.18.{number}.2"
+
+
+class Family:
+    """The lab's addresses of one family, for tests of both: @pytest.mark.parametrize("ip", FAMILIES, ids=str)"""
+
+    def __init__(self, version):
+        self.version = version
+        self.af = socket.AF_INET if version == 4 else socket.AF_INET6
+        self.length = 32 if version == 4 else 128
+        self.icmp = "icmp" if version == 4 else "icmpv6"
+        self.nft = "ip" if version == 4 else "ip6"
+        self.any = "0.0.0.0" if version == 4 else "::"
+        self.default = "default" if version == 4 else "::/0"
+        self.router, self.client, self.client2 = (self.inside(number) for number in (1, 2, 3))
+        self.router2, self.client3 = self.inside(1, 2), self.inside(2, 2)  # the second LAN
+        self.server = self.server_at(10)
+
+    def __str__(self):
+        return f"IPv{self.version}"
+
+    def inside(self, number, lan=0):
+        third = 8 if lan else 7
+        return f"10.7{third}.0.{number}" if self.version == 4 else f"fd00:7{third}::{number}"
+
+    def server_at(self, number):
+        return f"203.0.113.{number}" if self.version == 4 else f"2001:db8:203::{number}"
+
+    def wan(self, number):
+        """The router's own address on a WAN: what servers see of what is translated to it."""
+        return wan_address(number) if self.version == 4 else f"2001:db8:{number}::2"
+
+    def provider(self, number):
+        """The provider's router, an address of the WAN's subnet."""
+        return f"198.18.{number}.1" if self.version == 4 else f"2001:db8:{number}::1"
+
+    def gateway(self, number):
+        """The same as default routes name it."""
+        return self.provider(number) if self.version == 4 else "fe80::1"
+
+    def is_of_wan(self, address, number):
+        """Whether it belongs to a WAN: the router's own there, or out of what is delegated by it."""
+        net = f"198.18.{number}.0/30" if self.version == 4 else f"2001:db8:{number}::/48"
+        return ipaddress.ip_address(address) in ipaddress.ip_network(net)
+
+    def is_inside(self, address):
+        """Whether no provider routes it: it must not be seen behind the router."""
+        net = "10.0.0.0/8" if self.version == 4 else "fc00::/7"
+        return ipaddress.ip_address(address) in ipaddress.ip_network(net)
+
+    def host(self, address):
+        """One address as a prefix."""
+        return f"{address}/{self.length}"
+
+
+V4, V6 = Family(4), Family(6)
+FAMILIES = (V4, V6)
 
 
 class LabError(Exception):
@@ -124,7 +183,7 @@ class Daemon:
                 stderr=log,
                 env=os.environ | {"STATE_DIRECTORY": str(self.state_dir)},
             )
-        wait_for(self.answers, 15, "wanhelmd to answer")
+        wait_for(self.answers, 60, "wanhelmd to answer")
 
     def answers(self):
         if self.process.poll() is not None:
@@ -270,13 +329,25 @@ class Lab:
         wait_for(one.ready, 10, f"{name} to begin")
         return one
 
-    def servers(self, *kinds):
+    def servers(self, *kinds, ip=V4):
         """Start servers in the Internet (udp, http, tcp, dns; all of them by default)."""
         for kind in kinds or ("udp", "http", "tcp", "dns"):
-            self.spawn("inet", f"{kind}-server")
+            self.spawn("inet", f"{kind}-server", "--bind", ip.server)
 
-    def client(self, kind, *args, part="client"):
-        return self.spawn(part, f"{kind}-client", *args)
+    def client(self, kind, *args, part="client", ip=V4):
+        """A client of such a server, or of another that --to names."""
+        to = () if "--to" in args else ("--to", ip.server)
+        return self.spawn(part, f"{kind}-client", *to, *args)
+
+    def ip(self, part, *args, check=True):
+        return self.run(part, "ip", *args, check=check).stdout
+
+    def nft(self, part, ruleset):
+        """Put a ruleset in: one transaction, as `nft -f` would."""
+        command = self.command(part, "nft", "-f", "-")
+        done = subprocess.run(command, input=ruleset, capture_output=True, text=True, check=False, timeout=10)
+        if done.returncode:
+            raise LabError(f"nft in {part}: {done.stderr.strip()}")
 
     def quiet(self):
         """End all traffic."""
@@ -294,7 +365,9 @@ class Lab:
             "nft list ruleset",
         )
         shown = {command: self.run(part, *command.split(), check=False).stdout for command in commands}
-        return {command: UNSTEADY.sub("", text) for command, text in shown.items()}
+        steady = {command: UNSTEADY.sub("", text) for command, text in shown.items()}
+        # the order of routes that are equal but for the device says nothing
+        return {name: "\n".join(sorted(text.split("\n"))) if "route" in name else text for name, text in steady.items()}
 
 
 def mount_bpffs():

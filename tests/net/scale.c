@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * scale.c: fast traffic and fine clocks for test_scale.py, which builds it.  Namespaces are given by path; each
- * socket is opened in its own.
+ * scale.c: fast traffic and fine clocks for test_scale.py and test_expiry.py, which build it.  Namespaces are given
+ * by path; each socket is opened in its own.
  *
- *   scale fill CLIENT-NS DEVICE ROUTER-MAC PROTO FIRST-PORT ENDPOINTS DESTINATIONS
- *	one flow of each endpoint (a port of 10.77.0.2) to each destination; of TCP the SYN and the ACK
+ *   scale fill CLIENT-NS DEVICE ROUTER-MAC FAMILY PROTO FIRST-PORT ENDPOINTS DESTINATIONS
+ *	one flow of each endpoint (a port of 10.77.0.2 or fd00:77::2) to each destination; of TCP the SYN and the ACK
  *   scale flip CLIENT-NS INET-NS STEER-PIN FLIPS
  *	stores alive = WAN 1, WAN 0, … under a stream of datagrams; a line each: ns from the store to the first
  *	datagram that arrives by the other WAN
  *   scale echo CLIENT-NS INET-NS MILLISECONDS
  *	a datagram each millisecond from one port, echoed; a line each: when it was sent (CLOCK_MONOTONIC, ns), and
  *	how long it took, or -1
+ *   scale beat STEER-PIN MILLISECONDS
+ *	the age of the controller's heartbeat each millisecond, ns
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,6 +21,7 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <netpacket/packet.h>
@@ -44,7 +47,9 @@
 #define NS_PER_S 1000000000LL
 #define NS_PER_MS 1000000LL
 #define CLIENT "10.77.0.2"
+#define CLIENT6 "fd00:77::2"
 #define SERVERS 0xcb007101U /* 203.0.113.1 and on */
+#define SERVERS6 "2001:db8:203::"
 #define N_SERVERS 10
 #define FIRST_DPORT 40000
 #define STREAM_NS (NS_PER_MS / 5) /* 5 kHz */
@@ -107,55 +112,80 @@ static void connect_to(int fd, const char *address, unsigned port)
 
 struct frame {
 	struct ether_header eth;
-	struct iphdr ip;
-	union {
-		struct udphdr udp;
-		struct tcphdr tcp;
-	};
-} __attribute__((packed));
+	uint8_t l3[sizeof(struct ip6_hdr) + sizeof(struct tcphdr)];
+};
 
-static uint16_t sum16(const void *data, size_t len, uint32_t sum)
+static uint32_t sum(const void *data, size_t len, uint32_t start)
 {
 	const uint8_t *byte = data;
 
 	for (size_t i = 0; i < len; i += 2)
-		sum += (uint32_t)byte[i] << 8 | byte[i + 1];
+		start += (uint32_t)byte[i] << 8 | byte[i + 1];
+	return start;
+}
+
+static uint16_t folded(uint32_t sum)
+{
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return htons((uint16_t)~sum);
 }
 
-static uint32_t pseudo_sum(const struct frame *f, size_t l4_len)
+/* The IP header, of so many bytes; *pseudo_sum: what it adds to the checksum above. */
+static size_t make_ip4(uint8_t *at, unsigned proto, size_t l4_len, unsigned server, uint32_t *pseudo_sum)
 {
-	uint32_t src = ntohl(f->ip.saddr), dst = ntohl(f->ip.daddr);
+	struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = (uint8_t)proto};
 
-	return (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) + f->ip.protocol + (uint32_t)l4_len;
+	ip.tot_len = htons((uint16_t)(sizeof(ip) + l4_len));
+	ip.saddr = inet_addr(CLIENT);
+	ip.daddr = htonl(SERVERS + server);
+	ip.check = folded(sum(&ip, sizeof(ip), 0));
+	memcpy(at, &ip, sizeof(ip));
+	*pseudo_sum = sum(&ip.saddr, 2 * sizeof(ip.saddr), proto + (uint32_t)l4_len);
+	return sizeof(ip);
 }
 
-static size_t make_frame(struct frame *f, unsigned proto, unsigned sport, unsigned destination, bool ack)
+static size_t make_ip6(uint8_t *at, unsigned proto, size_t l4_len, unsigned server, uint32_t *pseudo_sum)
 {
-	size_t l4_len = proto == IPPROTO_TCP ? sizeof(f->tcp) : sizeof(f->udp);
+	struct ip6_hdr ip = {.ip6_flow = htonl(6U << 28)};
 
-	f->ip = (struct iphdr){.version = 4, .ihl = 5, .ttl = 64, .protocol = (uint8_t)proto};
-	f->ip.tot_len = htons((uint16_t)(sizeof(f->ip) + l4_len));
-	f->ip.saddr = inet_addr(CLIENT);
-	f->ip.daddr = htonl(SERVERS + destination % N_SERVERS);
-	f->ip.check = sum16(&f->ip, sizeof(f->ip), 0);
-	memset(&f->tcp, 0, sizeof(f->tcp));
-	f->udp.source = htons((uint16_t)sport);
-	f->udp.dest = htons((uint16_t)(FIRST_DPORT + destination / N_SERVERS));
-	if (proto == IPPROTO_UDP) {
-		f->udp.len = htons((uint16_t)l4_len);
-		return offsetof(struct frame, udp) + l4_len;
+	ip.ip6_plen = htons((uint16_t)l4_len);
+	ip.ip6_nxt = (uint8_t)proto;
+	ip.ip6_hlim = 64;
+	inet_pton(AF_INET6, CLIENT6, &ip.ip6_src);
+	inet_pton(AF_INET6, SERVERS6, &ip.ip6_dst);
+	ip.ip6_dst.s6_addr[15] = (uint8_t)(1 + server);
+	memcpy(at, &ip, sizeof(ip));
+	*pseudo_sum = sum(&ip.ip6_src, 2 * sizeof(ip.ip6_src), proto + (uint32_t)l4_len);
+	return sizeof(ip);
+}
+
+static size_t make_frame(struct frame *f, int family, unsigned proto, unsigned sport, unsigned destination, bool ack)
+{
+	size_t len = proto == IPPROTO_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr), ip_len;
+	union {
+		struct udphdr udp;
+		struct tcphdr tcp;
+	} l4 = {0};
+	uint32_t pseudo_sum;
+
+	ip_len = (family == 4 ? make_ip4 : make_ip6)(f->l3, proto, len, destination % N_SERVERS, &pseudo_sum);
+	l4.udp.source = htons((uint16_t)sport);
+	l4.udp.dest = htons((uint16_t)(FIRST_DPORT + destination / N_SERVERS));
+	if (proto == IPPROTO_TCP) {
+		l4.tcp.doff = 5;
+		l4.tcp.syn = !ack;
+		l4.tcp.ack = ack;
+		l4.tcp.seq = htonl(1000 + ack);
+		l4.tcp.ack_seq = htonl(ack ? 2001 : 0);
+		l4.tcp.window = htons(1000);
+		l4.tcp.check = folded(sum(&l4, len, pseudo_sum));
+	} else {
+		l4.udp.len = htons((uint16_t)len);
+		l4.udp.check = folded(sum(&l4, len, pseudo_sum));
 	}
-	f->tcp.doff = 5;
-	f->tcp.syn = !ack;
-	f->tcp.ack = ack;
-	f->tcp.seq = htonl(1000 + ack);
-	f->tcp.ack_seq = htonl(ack ? 2001 : 0);
-	f->tcp.window = htons(1000);
-	f->tcp.check = sum16(&f->tcp, l4_len, pseudo_sum(f, l4_len));
-	return offsetof(struct frame, tcp) + l4_len;
+	memcpy(f->l3 + ip_len, &l4, len);
+	return offsetof(struct frame, l3) + ip_len + len;
 }
 
 /* Our own address for the Ethernet header, and where to send. */
@@ -187,11 +217,11 @@ static int fill(char **arg)
 	static struct frame frames[BATCH];
 	static struct mmsghdr messages[BATCH];
 	static struct iovec vectors[BATCH];
-	unsigned proto = !strcmp(arg[3], "tcp") ? IPPROTO_TCP : IPPROTO_UDP, first = (unsigned)atoi(arg[4]), n = 0;
-	unsigned long steps = (proto == IPPROTO_TCP ? 2 : 1), endpoints = strtoul(arg[5], NULL, 10);
-	unsigned long destinations = strtoul(arg[6], NULL, 10), total = endpoints * destinations * steps;
-	int fd = socket_in(arg[0], AF_PACKET, SOCK_RAW, 0), one = 1;
-	struct ether_header eth = {.ether_type = htons(ETHERTYPE_IP)};
+	unsigned proto = !strcmp(arg[4], "tcp") ? IPPROTO_TCP : IPPROTO_UDP, first = (unsigned)atoi(arg[5]), n = 0;
+	unsigned long steps = (proto == IPPROTO_TCP ? 2 : 1), endpoints = strtoul(arg[6], NULL, 10);
+	unsigned long destinations = strtoul(arg[7], NULL, 10), total = endpoints * destinations * steps;
+	int fd = socket_in(arg[0], AF_PACKET, SOCK_RAW, 0), one = 1, family = atoi(arg[3]);
+	struct ether_header eth = {.ether_type = htons(family == 4 ? ETHERTYPE_IP : ETHERTYPE_IPV6)};
 	struct sockaddr_ll to = device_of(fd, arg[1], eth.ether_shost);
 
 	check(sscanf(arg[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &eth.ether_dhost[0], &eth.ether_dhost[1],
@@ -203,7 +233,7 @@ static int fill(char **arg)
 
 		frames[n].eth = eth;
 		vectors[n].iov_base = &frames[n];
-		vectors[n].iov_len = make_frame(&frames[n], proto, first + (unsigned)(flow / destinations),
+		vectors[n].iov_len = make_frame(&frames[n], family, proto, first + (unsigned)(flow / destinations),
 						(unsigned)(flow % destinations), i % steps);
 		messages[n].msg_hdr = (struct msghdr){
 			.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = &vectors[n], .msg_iovlen = 1};
@@ -252,7 +282,8 @@ static unsigned receive(int fd, int64_t *at_ns)
 	return (ntohl(from.sin_addr.s_addr) >> 8 & 0xff) - 1;
 }
 
-static uint64_t *map_alive(const char *pin)
+/* The last row of wh_steer. */
+static struct wh_steer *map_global(const char *pin)
 {
 	union bpf_attr attr = {.pathname = (uint64_t)(uintptr_t)pin};
 	int fd = (int)syscall(__NR_bpf, BPF_OBJ_GET, &attr, sizeof(attr));
@@ -261,12 +292,12 @@ static uint64_t *map_alive(const char *pin)
 	check(fd >= 0, pin);
 	rows = mmap(NULL, sizeof(*rows) * WH_STEER_ROWS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	check(rows != MAP_FAILED, "mmap");
-	return (uint64_t *)&rows[WH_STEER_GLOBAL].alive.word;
+	return &rows[WH_STEER_GLOBAL];
 }
 
 static int flip(char **arg)
 {
-	uint64_t *alive = map_alive(arg[2]), before = *alive;
+	uint64_t *alive = (uint64_t *)&map_global(arg[2])->alive.word, before = *alive;
 	int client = udp_in(arg[0], CLIENT, STREAM_PORT), server = udp_in(arg[1], "203.0.113.10", STREAM_PORT), one = 1;
 	struct timeval limit = {.tv_sec = 2};
 	int64_t at_ns, stored_ns;
@@ -334,14 +365,31 @@ static int echo(char **arg)
 	return 0;
 }
 
+/* --- beat ------------------------------------------------------------------------------------------------- */
+
+static int beat(char **arg)
+{
+	const volatile struct wh_steer *global = map_global(arg[0]);
+	int64_t start_ns = now_ns(CLOCK_MONOTONIC);
+
+	for (int i = 0; i < atoi(arg[1]); i++) {
+		sleep_until(start_ns + i * NS_PER_MS);
+		printf("%lld\n", (long long)(now_ns(CLOCK_BOOTTIME) - (int64_t)global->heartbeat_ns));
+		fflush(stdout);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc == 9 && !strcmp(argv[1], "fill"))
+	if (argc == 10 && !strcmp(argv[1], "fill"))
 		return fill(argv + 2);
 	if (argc == 6 && !strcmp(argv[1], "flip"))
 		return flip(argv + 2);
 	if (argc == 5 && !strcmp(argv[1], "echo"))
 		return echo(argv + 2);
+	if (argc == 4 && !strcmp(argv[1], "beat"))
+		return beat(argv + 2);
 	fprintf(stderr, "scale: see the head of scale.c\n");
 	return 2;
 }

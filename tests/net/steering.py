@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-steering.py: what test_failover.py, test_restart.py and test_routing_untouched.py share: their configuration, how
-many rounds they take, where flows are, and where figures go. Labs, controller and traffic are lab.py's.
+steering.py: what tests of whole days share: their configuration, how many rounds they take, where flows are, and
+where figures go. Labs, controller and traffic are lab.py's; single exchanges are ways.py's.
 """
 
 import json
@@ -9,32 +9,36 @@ import os
 import re
 import statistics
 
-from lab import LabError, account, wait_for, wan_address
+from lab import V4, LabError, account, wait_for, wan_address
 
 LONG = os.environ.get("WANHELM_LONG") == "1"
 CLASSES, WANS = 64, 8  # the most there can be
-FIBER, LTE = wan_address(1), wan_address(2)
+FIBER, LTE = wan_address(1), wan_address(2)  # as servers see them in IPv4
+FIREWALLS = ("kernel", "bypass")  # where it could make a difference
 
 
 def rounds(normal, long):
     return long if LONG else normal
 
 
-def config(default="{}", hold="500ms"):
-    """Two WANs and the probes that are the default. Only failback's hold is shortened, so that rounds go quickly."""
+def config(default="{}", hold="500ms", firewall="kernel", more=""):
+    """
+    Two WANs and the probes that are the default. Only failback's hold is shortened, so that rounds go quickly.
+    `more` is of the top level.
+    """
     return f"""
 lan: [lan0]
-firewall: bypass
+firewall: {firewall}
 wans:
   fiber: {{device: wan1}}
   lte: {{device: wan2}}
 probes:
   default:
-    targets: [icmp:203.0.113.1, icmp:203.0.113.2]
+    targets: [icmp:203.0.113.1, icmp:203.0.113.2, "icmp:2001:db8:203::1", "icmp:2001:db8:203::2"]
 failback: {{mode: drain, hold: {hold}}}
 classes:
   default: {default}
-"""
+{more}"""
 
 
 def figure(name, **values):
@@ -56,10 +60,30 @@ def spread(values):
 
 
 def start(lab, *args, **kwargs):
-    """The controller, both WANs up."""
+    """The controller, both WANs up in both families."""
     daemon = lab.start_daemon(config(*args, **kwargs))
-    daemon.wait_states(fiber="up", lte="up")
+    wait_up(daemon)
     return daemon
+
+
+def running(lab, *args, **kwargs):
+    """As start(), but a controller that runs with this configuration is taken over: for tests with kept_lab."""
+    daemon, text = lab.daemon, config(*args, **kwargs)
+    if not daemon.process or daemon.process.poll() is not None or daemon.config.read_text() != text:
+        daemon.stop()
+        lab.start_daemon(text)
+    wait_up(daemon)
+    return daemon
+
+
+def all_up(daemon, *names):
+    """Whether all WANs, or those that are named, are up in both families."""
+    wans = [wan for wan in daemon.status()["wans"] if not names or wan["name"] in names]
+    return all(wan[family]["state"] == "up" for wan in wans for family in ("v4", "v6"))
+
+
+def wait_up(daemon, *names):
+    wait_for(lambda: all_up(daemon, *names), 15, f"{' and '.join(names) or 'all WANs'} to be up in both families")
 
 
 def flows(daemon, **wanted):
@@ -89,8 +113,17 @@ def counted(daemon, what):
 
 def drops(daemon):
     """Reason → packets that the data plane dropped so far."""
+    return reasons(daemon, "drops_total")
+
+
+def left_to_kernel(daemon):
+    """Reason → packets that the data plane left to the kernel."""
+    return reasons(daemon, "kernel_packets_total")
+
+
+def reasons(daemon, metric):
     text = daemon.cli("metrics").stdout
-    return {name: int(n) for name, n in re.findall(r'wanhelm_drops_total\{reason="([^"]+)"\} (\d+)', text)}
+    return {name: int(n) for name, n in re.findall(rf'wanhelm_{metric}\{{reason="([^"]+)"\}} (\d+)', text)}
 
 
 def udp_stream(lab, *args, **kwargs):
@@ -100,9 +133,9 @@ def udp_stream(lab, *args, **kwargs):
     return stream
 
 
-def tcp_session(lab, *args):
+def tcp_session(lab, *args, **kwargs):
     """A session, once it is established."""
-    session = lab.client("tcp", "--duration", 120, "--give-up", 100, *args)
+    session = lab.client("tcp", "--duration", 120, "--give-up", 100, *args, **kwargs)
     wait_for(lambda: account.events(session.records(), "connected"), 5, "the session to be established")
     return session
 
@@ -112,9 +145,9 @@ def way_of(traffic):
     return [record["wan"] for record in traffic.records() if "wan" in record][-1]
 
 
-def ways_of_new_flows(lab):
+def ways_of_new_flows(lab, ip=V4):
     """The WANs that questions from fresh ports went by; the tests start dns-server for it."""
-    asked = account.tries(lab.client("dns", "--duration", 0.25, "--rate", 40).finish())
+    asked = account.tries(lab.client("dns", "--duration", 0.25, "--rate", 40, ip=ip).finish())
     if len(asked) < 3 or account.failed(asked):
         raise LabError(f"questions without answer: {asked}")
     return {record["wan"] for record in asked}

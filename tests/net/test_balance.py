@@ -14,15 +14,15 @@ import pytest
 
 from held import lookup
 from inside import open_socket
-from lab import wan_address
-from steering import figure
+from lab import FAMILIES, V4, V6
+from steering import figure, wait_up
 
 LAB = {"wans": 4}
 
 FLOWS = 2000
 NAMES = "abcd"
-ALIASES = [f"10.77.0.{host}" for host in range(10, 210)]
-SERVERS = [f"203.0.113.{host}" for host in range(1, 11)]
+ALIASES = {ip: [ip.inside(host) for host in range(10, 210)] for ip in FAMILIES}
+SERVERS = {ip: [ip.server_at(host) for host in range(1, 11)] for ip in FAMILIES}
 PORT = 9000
 # chi-square that chance exceeds once in a thousand, by degrees of freedom
 CRITICAL = {1: 10.83, 2: 13.82, 3: 16.27}
@@ -35,11 +35,10 @@ def config(weights, affinity="src-dst"):
     shares = ", ".join(f"{name}: {weight}" for name, weight in zip(NAMES, weights))
     return f"""
 lan: [lan0]
-firewall: bypass
 wans:
 {wans}
 probes:
-  default: {{targets: ["icmp:203.0.113.1", "icmp:203.0.113.2"]}}
+  default: {{targets: ["icmp:203.0.113.1", "icmp:2001:db8:203::1"]}}
 classes:
   default: {{balance: {{{shares}}}, affinity: {affinity}}}
 """
@@ -48,7 +47,8 @@ classes:
 @pytest.fixture(scope="module", autouse=True)
 def aliases(module_lab):
     """Many clients in one."""
-    batch = "".join(f"address add {alias}/24 dev lan\n" for alias in ALIASES)
+    lengths = {V4: "24", V6: "64 nodad"}
+    batch = "".join(f"address add {alias}/{lengths[ip]} dev lan\n" for ip in FAMILIES for alias in ALIASES[ip])
     path = module_lab.folder / "aliases"
     path.write_text(batch)
     module_lab.run("client", "ip", "-batch", path)
@@ -57,30 +57,31 @@ def aliases(module_lab):
 @pytest.fixture
 def servers(lab):
     with contextlib.ExitStack() as stack:
-        yield {to: stack.enter_context(open_socket(lab, "inet", bind=(to, PORT))) for to in SERVERS}
+        addresses = SERVERS[V4] + SERVERS[V6]
+        yield {to: stack.enter_context(open_socket(lab, "inet", bind=(to, PORT))) for to in addresses}
 
 
 def start(lab, *args):
     daemon = lab.start_daemon(config(*args))
-    daemon.wait_states(**{name: "up" for name in NAMES[: len(args[0])]})
+    wait_up(daemon)
     return daemon
 
 
-def draw_pairs(draw):
+def draw_pairs(draw, ip=V4):
     """Each pair of a client and a server once, each from a port of its own: endpoints that know no WAN yet."""
-    pairs = [(alias, server) for alias in ALIASES for server in SERVERS]
+    pairs = [(alias, server) for alias in ALIASES[ip] for server in SERVERS[ip]]
     ports = draw.sample(range(20000, 60000), len(pairs))
     return [(alias, port, server) for (alias, server), port in zip(draw.sample(pairs, len(pairs)), ports)]
 
 
 def draw_flows(draw):
     """All of one client, to one server."""
-    return [(ALIASES[0], port, SERVERS[0]) for port in draw.sample(range(10000, 60000), FLOWS)]
+    return [(ALIASES[V4][0], port, SERVERS[V4][0]) for port in draw.sample(range(10000, 60000), FLOWS)]
 
 
 def ways(lab, servers, flows):
     """The name of the WAN by which each flow's packet came; each is answered."""
-    by_address = {wan_address(i): name for i, name in enumerate(NAMES, start=1)}
+    by_address = {ip.wan(i): name for ip in FAMILIES for i, name in enumerate(NAMES, start=1)}
     taken = []
     for source, port, to in flows:
         with open_socket(lab, "client", bind=(source, port)) as client:
@@ -111,17 +112,18 @@ def check_shares(taken, weights, what):
     assert found < bound
 
 
-def test_two_wans(lab, servers):
+@pytest.mark.parametrize("ip", FAMILIES, ids=str)
+def test_two_wans(lab, servers, ip):
     start(lab, [80, 20])
-    taken = ways(lab, servers, draw_pairs(random.Random(SEED)))
-    check_shares(taken, {"a": 80, "b": 20}, "two WANs 80:20, by source and destination")
+    taken = ways(lab, servers, draw_pairs(random.Random(SEED), ip))
+    check_shares(taken, {"a": 80, "b": 20}, f"two WANs 80:20, {ip}, by source and destination")
 
 
 def test_pair_stays_together(lab, servers):
     """Affinity src-dst: whatever its ports, a pair of addresses keeps its WAN."""
     start(lab, [50, 50])
     draw = random.Random(SEED)
-    pairs = [(draw.choice(ALIASES), draw.choice(SERVERS)) for _ in range(60)]
+    pairs = [(draw.choice(ALIASES[V4]), draw.choice(SERVERS[V4])) for _ in range(60)]
     rounds = []
     for base in (20000, 22000, 24000):
         rounds.append(ways(lab, servers, [(alias, base + i, to) for i, (alias, to) in enumerate(pairs)]))
@@ -139,9 +141,10 @@ def test_affinity_flow(lab, servers):
 def test_affinity_src(lab, servers):
     """A client keeps its WAN, whomever it talks to."""
     start(lab, [50, 50], "src")
-    flows = [(alias, 20000 + 10 * i + j, to) for i, alias in enumerate(ALIASES[:40]) for j, to in enumerate(SERVERS)]
+    clients, to = ALIASES[V4][:40], SERVERS[V4]
+    flows = [(alias, 20000 + 10 * i + j, server) for i, alias in enumerate(clients) for j, server in enumerate(to)]
     taken = ways(lab, servers, flows)
-    by_client = [set(taken[i : i + len(SERVERS)]) for i in range(0, len(taken), len(SERVERS))]
+    by_client = [set(taken[i : i + len(to)]) for i in range(0, len(taken), len(to))]
     assert all(len(used) == 1 for used in by_client)
     assert set().union(*by_client) == {"a", "b"}
 
@@ -171,6 +174,6 @@ def test_failure_of_one(lab, servers, weights):
     del named["a"]
     moved = [now for now, then in zip(again, taken) if then == "a"]
     check_shares(moved, named, f"{len(weights)} WANs {weights}, flows of the lost one")
-    fresh = [(ALIASES[1], port, SERVERS[1]) for _, port, _ in draw_flows(draw)]
+    fresh = [(ALIASES[V4][1], port, SERVERS[V4][1]) for _, port, _ in draw_flows(draw)]
     check_shares(ways(lab, servers, fresh), named, f"{len(weights)} WANs {weights}, new flows without the lost one")
     assert buckets(daemon) == tables

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 What is on the wire, byte by byte, before and behind the router: only what translation and forwarding must change
-has changed. Each test runs on links with offloads (checksums partial, packets of up to 64 KiB) and without.
+has changed. Each test runs on links with offloads (checksums partial, packets of up to 64 KiB) and without, and once
+where no packet passes the kernel's firewall; those of sockets in both families.
 """
 
 import contextlib
@@ -15,26 +16,29 @@ import threading
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption
+from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from inside import Capture, Frame, connect, listen, mac, open_socket
-from lab import CLIENT, SERVER, Lab, wait_for, wan_address
+from lab import CLIENT, FAMILIES, SERVER, Lab, wait_for, wan_address
 from steering import drops, figure, start
 
-OTHER_SERVER = "203.0.113.9"
 PORTS = range(20000, 32000)  # of translation, by default
 IN_RANGE, OUT_OF_RANGE = 23456, 45678
 UDP_SEGMENT = 103  # of linux/udp.h
+ECHO = {4: (socket.IPPROTO_ICMP, ICMP), 6: (socket.IPPROTO_ICMPV6, ICMPv6EchoRequest)}
+
+families = pytest.mark.parametrize("ip", FAMILIES, ids=str)
 
 
-@pytest.fixture(scope="module", params=["offload", "no-offload"])
+@pytest.fixture(scope="module", params=["offload", "no-offload", "bypass"])
 def module_lab(request):
     if os.geteuid() != 0:
         pytest.skip("needs root, for the network namespaces")
     options = ["--no-offload"] if request.param == "no-offload" else []
     with Lab(f"wh-bytes-{os.getpid()}", options=options) as one:
-        start(one)
+        start(one, firewall="bypass" if request.param == "bypass" else "kernel")
         one.offload = not options
         one.macs = {
             "client": mac(one, "client", "lan"),
@@ -75,14 +79,19 @@ def wires(lab):
 
 
 def is_of(packet, proto, server):
-    return IP in packet and packet[IP].proto == proto and server in (packet[IP].src, packet[IP].dst)
+    if IP in packet:
+        return packet[IP].proto == proto and server in (packet[IP].src, packet[IP].dst)
+    return IPv6 in packet and packet[IPv6].nh == proto and server in (packet[IPv6].src, packet[IPv6].dst)
 
 
 def pseudo_sum(ip):
     """What stands in the checksum's place of a packet whose checksum the device will complete."""
-    length = ip.len - 4 * ip.ihl
-    words = struct.unpack("!4H", socket.inet_aton(ip.src) + socket.inet_aton(ip.dst))
-    total = sum(words) + ip.proto + length
+    if ip.version == 4:
+        af, proto, length = socket.AF_INET, ip.proto, ip.len - 4 * ip.ihl
+    else:
+        af, proto, length = socket.AF_INET6, ip.nh, ip.plen
+    addresses = socket.inet_pton(af, ip.src) + socket.inet_pton(af, ip.dst)
+    total = sum(struct.unpack(f"!{len(addresses) // 2}H", addresses)) + proto + length
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total
@@ -94,31 +103,44 @@ def expected(frame, macs, address, port):
     on the way out, the destination on the way back) replaced, checksums made anew, and no other byte touched.
     """
     packet = frame.packet
-    ip = packet[IP]
-    way = "src" if ip.src == CLIENT else "dst"
     packet.src, packet.dst = macs
-    setattr(ip, way, address)
-    ip.ttl -= 1
-    del ip.chksum
-    if ICMP in packet:
-        packet[ICMP].id = port
-        del packet[ICMP].chksum
-        return bytes(packet)
-    l4 = packet[TCP] if TCP in packet else packet[UDP]
-    setattr(l4, "sport" if way == "src" else "dport", port)
+    ip = packet.payload
+    outwards = ip.src in {family.client for family in FAMILIES}
+    setattr(ip, "src" if outwards else "dst", address)
+    if ip.version == 4:
+        ip.ttl -= 1
+        del ip.chksum
+    else:
+        ip.hlim -= 1
+    l4 = ip.payload
+    setattr(l4, port_field(l4, outwards), port)
     if frame.partial:
-        l4.chksum = pseudo_sum(ip)
-    elif TCP in packet or l4.chksum != 0:
-        del l4.chksum
+        put_sum(l4, pseudo_sum(ip))
+    elif not isinstance(l4, UDP) or l4.chksum != 0:
+        put_sum(l4, None)
     return bytes(packet)
 
 
+def is_echo(l4):
+    return isinstance(l4, (ICMP, ICMPv6EchoRequest, ICMPv6EchoReply))
+
+
+def port_field(l4, outwards):
+    """Of an echo, the identifier, either way."""
+    return "id" if is_echo(l4) else "sport" if outwards else "dport"
+
+
+def put_sum(l4, value):
+    """None: to be computed."""
+    setattr(l4, "cksum" if "cksum" in l4.fields else "chksum", value)
+
+
 def source_port(packet):
-    """Of an echo, the identifier."""
-    return packet[ICMP].id if ICMP in packet else packet[IP].payload.sport
+    l4 = packet.payload.payload
+    return getattr(l4, port_field(l4, True))
 
 
-def check_all(lab, seen):
+def check_all(lab, ip, seen):
     """Each frame before is the expected one behind, in order; returns the external port."""
     out_before, out_behind = seen["out"]
     back_before, back_behind = seen["back"]
@@ -127,8 +149,8 @@ def check_all(lab, seen):
     assert port in PORTS
     macs_out = lab.macs["wan"], lab.macs["gateway"]
     macs_back = lab.macs["lan"], lab.macs["client"]
-    assert [f.data for f in out_behind] == [expected(f, macs_out, wan_address(1), port) for f in out_before]
-    assert [f.data for f in back_behind] == [expected(f, macs_back, CLIENT, own) for f in back_before]
+    assert [f.data for f in out_behind] == [expected(f, macs_out, ip.wan(1), port) for f in out_before]
+    assert [f.data for f in back_behind] == [expected(f, macs_back, ip.client, own) for f in back_before]
     return port
 
 
@@ -137,28 +159,30 @@ def is_partial_as_sent(lab, frames):
     return all(f.partial == lab.offload for f in frames)
 
 
+@families
 @pytest.mark.parametrize("own", [IN_RANGE, OUT_OF_RANGE])
-def test_udp(lab, wires, own):
-    server = open_socket(lab, "inet", bind=(SERVER, 9000))
-    client = open_socket(lab, "client", bind=(CLIENT, own))
+def test_udp(lab, wires, own, ip):
+    server = open_socket(lab, "inet", bind=(ip.server, 9000))
+    client = open_socket(lab, "client", bind=(ip.client, own))
     for payload in (b"a", b"odd", b"even", os.urandom(1400)):
-        client.sendto(payload, (SERVER, 9000))
+        client.sendto(payload, (ip.server, 9000))
         heard, seen_address = server.recvfrom(2000)
         assert heard == payload
         server.sendto(payload[::-1], seen_address)
         assert client.recv(2000) == payload[::-1]
-    seen = wires.collect(socket.IPPROTO_UDP, SERVER)
+    seen = wires.collect(socket.IPPROTO_UDP, ip.server)
     assert [len(frames) for frames in (*seen["out"], *seen["back"])] == [4] * 4
     assert is_partial_as_sent(lab, seen["out"][1])
-    assert check_all(lab, seen) == (own if own in PORTS else seen_address[1])
+    assert check_all(lab, ip, seen) == (own if own in PORTS else seen_address[1])
 
 
+@families
 @pytest.mark.parametrize("own", [IN_RANGE, OUT_OF_RANGE])
-def test_tcp(lab, wires, own):
+def test_tcp(lab, wires, own, ip):
     """With options, data both ways, and the end."""
-    server = listen(lab, "inet", (SERVER, 9001))
-    client = open_socket(lab, "client", socket.SOCK_STREAM, bind=(CLIENT, own))
-    client.connect((SERVER, 9001))
+    server = listen(lab, "inet", (ip.server, 9001))
+    client = open_socket(lab, "client", socket.SOCK_STREAM, bind=(ip.client, own))
+    client.connect((ip.server, 9001))
     peer, _ = server.accept()
     client.sendall(b"question")
     assert peer.recv(100) == b"question"
@@ -168,10 +192,10 @@ def test_tcp(lab, wires, own):
     assert peer.recv(100) == b""
     peer.close()
     server.close()
-    seen = wires.collect(socket.IPPROTO_TCP, SERVER)
-    wait_for(lambda: merge(seen, wires.collect(socket.IPPROTO_TCP, SERVER)), what="the last segment")
+    seen = wires.collect(socket.IPPROTO_TCP, ip.server)
+    wait_for(lambda: merge(seen, wires.collect(socket.IPPROTO_TCP, ip.server)), what="the last segment")
     assert len(seen["out"][0]) >= 4 and len(seen["back"][0]) >= 3
-    check_all(lab, seen)
+    check_all(lab, ip, seen)
 
 
 def merge(seen, more):
@@ -182,14 +206,16 @@ def merge(seen, more):
     return all(len(before) == len(behind) for before, behind in seen.values())
 
 
-def test_icmp_echo(lab, wires):
-    client = open_socket(lab, "client", socket.SOCK_RAW, socket.IPPROTO_ICMP)
+@families
+def test_echo(lab, wires, ip):
+    proto, request = ECHO[ip.version]
+    client = open_socket(lab, "client", socket.SOCK_RAW, proto, bind=(ip.client, 0))
     for sequence in range(3):
-        client.sendto(bytes(ICMP(id=OUT_OF_RANGE, seq=sequence) / Raw(b"echo!" * 3)), (SERVER, 0))
+        client.sendto(bytes(request(id=OUT_OF_RANGE, seq=sequence) / Raw(b"echo!" * 3)), (ip.server, 0))
         client.recv(100)
-    seen = wires.collect(socket.IPPROTO_ICMP, SERVER)
+    seen = wires.collect(proto, ip.server)
     assert [len(frames) for frames in (*seen["out"], *seen["back"])] == [3] * 4
-    check_all(lab, seen)
+    check_all(lab, ip, seen)
 
 
 CRAFTED = {
@@ -231,21 +257,22 @@ def test_crafted(lab, wires, name):
     assert behind.data == expected(before, (lab.macs["wan"], lab.macs["gateway"]), wan_address(1), port)
 
 
-def test_one_port_for_all_servers(lab):
+@families
+def test_one_port_for_all_servers(lab, ip):
     """Endpoint-independent mapping: one socket shows one address and port to everybody."""
-    client = open_socket(lab, "client")
+    client = open_socket(lab, "client", bind=(ip.any, 0))
     seen = set()
-    for address in (SERVER, OTHER_SERVER, "203.0.113.8"):
+    for address in (ip.server, ip.server_at(9), ip.server_at(8)):
         server = open_socket(lab, "inet", bind=(address, 9002))
         for port in (9002, 9003):
             other = server if port == 9002 else open_socket(lab, "inet", bind=(address, port))
             client.sendto(b"who am I?", (address, port))
-            seen.add(other.recvfrom(100)[1])
+            seen.add(other.recvfrom(100)[1][:2])
     assert len(seen) == 1
-    second = open_socket(lab, "client")
-    server = open_socket(lab, "inet", bind=(SERVER, 9004))
-    second.sendto(b"and I?", (SERVER, 9004))
-    assert server.recvfrom(100)[1] not in seen
+    second = open_socket(lab, "client", bind=(ip.any, 0))
+    server = open_socket(lab, "inet", bind=(ip.server, 9004))
+    second.sendto(b"and I?", (ip.server, 9004))
+    assert server.recvfrom(100)[1][:2] not in seen
 
 
 def receive_all(sock, digest):
@@ -254,11 +281,12 @@ def receive_all(sock, digest):
     sock.close()
 
 
+@families
 @pytest.mark.parametrize("direction", ["up", "down"])
-def test_bulk_tcp_arrives_whole(lab, wires, direction):
+def test_bulk_tcp_arrives_whole(lab, wires, direction, ip):
     """32 MiB of noise; with offloads in packets larger than any MTU."""
-    listening = listen(lab, "inet", (SERVER, 9005))
-    client, server, _ = connect(lab, "client", listening, (SERVER, 9005))
+    listening = listen(lab, "inet", (ip.server, 9005))
+    client, server, _ = connect(lab, "client", listening, (ip.server, 9005))
     sender, receiver = (client, server) if direction == "up" else (server, client)
     noise, heard = os.urandom(1 << 20), hashlib.sha256()
     reader = threading.Thread(target=receive_all, args=(receiver, heard))
@@ -305,15 +333,16 @@ def test_iperf(lab):
     assert drops(lab.daemon)["too-big"] == 0
 
 
-def test_udp_segmentation(lab):
+@families
+def test_udp_segmentation(lab, ip):
     """One send of ten datagrams, cut by the kernel on its way or at its end."""
-    server = open_socket(lab, "inet", bind=(SERVER, 9006))
-    client = open_socket(lab, "client")
+    server = open_socket(lab, "inet", bind=(ip.server, 9006))
+    client = open_socket(lab, "client", bind=(ip.any, 0))
     client.setsockopt(socket.SOL_UDP, UDP_SEGMENT, 1400)
     noise = os.urandom(10 * 1400)
     with Capture(lab, "isp1", "cust0") as wire:
-        client.sendto(noise, (SERVER, 9006))
+        client.sendto(noise, (ip.server, 9006))
         assert b"".join(server.recv(2000) for _ in range(10)) == noise
-        arrived = [f for f in wire.frames() if not f.outgoing and is_of(f.packet, socket.IPPROTO_UDP, SERVER)]
+        arrived = [f for f in wire.frames() if not f.outgoing and is_of(f.packet, socket.IPPROTO_UDP, ip.server)]
     assert len(arrived) == (1 if lab.offload else 10)
     assert drops(lab.daemon)["too-big"] == 0

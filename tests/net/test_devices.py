@@ -11,11 +11,12 @@ import pytest
 from held import exists, of_controller
 from inside import open_socket
 from lab import SERVER, LabError, wait_for, wan_address
-from steering import config, pins, start
+from steering import config, pins, start, wait_up
 
 LAB = {"wans": 2}
 
-FILTERS = {"lan0": ["ingress"], "wan1": ["ingress", "egress"], "wan2": ["ingress", "egress"]}
+FILTERS = {device: ["ingress", "egress"] for device in ("lan0", "wan1", "wan2")}
+PER_HOOK = 2  # a program for each family
 
 
 @pytest.fixture
@@ -44,11 +45,14 @@ def ip(lab, part, *args):
 def make_wan2(lab, device):
     """The link to the second provider, as scripts/lab makes it."""
     ip(lab, "router", "link", "add", device, "type", "veth", "peer", "name", "cust0", "netns", f"{lab.name}-isp2")
-    ip(lab, "isp2", "address", "add", "198.18.2.1/30", "dev", "cust0")
+    for address in ("198.18.2.1/30", "2001:db8:2::1/64", "fe80::1/64"):
+        ip(lab, "isp2", "address", "add", address, "dev", "cust0")
     ip(lab, "isp2", "link", "set", "cust0", "up")
-    ip(lab, "router", "address", "add", "198.18.2.2/30", "dev", device)
+    for address in ("198.18.2.2/30", "2001:db8:2::2/64"):
+        ip(lab, "router", "address", "add", address, "dev", device)
     ip(lab, "router", "link", "set", device, "up")
-    ip(lab, "router", "route", "add", "default", "via", "198.18.2.1", "dev", device, "metric", 200)
+    for to, gateway in (("default", "198.18.2.1"), ("::/0", "fe80::1")):
+        ip(lab, "router", "route", "add", to, "via", gateway, "dev", device, "metric", 200)
 
 
 @pytest.fixture
@@ -69,7 +73,7 @@ def test_wan_that_comes_late(lab, server, wan2):
     assert daemon.wan("lte")["reason"]
     assert new_way(lab, server) == wan_address(1)
     make_wan2(lab, "late0")
-    daemon.wait_states(lte="up")
+    wait_up(daemon, "lte")
     wait_for(lambda: new_way(lab, server) == wan_address(2), what="new flows by the device that came")
 
 
@@ -81,7 +85,7 @@ def test_wan_deleted_and_made_again(lab, server, wan2):
     daemon.wait_states(lte="absent", fiber="up")
     assert way(server, client) == wan_address(1)
     make_wan2(lab, "wan2")
-    daemon.wait_states(lte="up")
+    wait_up(daemon, "lte")
     wait_for(lambda: new_way(lab, server) == wan_address(2), what="new flows by the device that came again")
     held = of_controller(daemon)
     daemon.cli("stop")
@@ -94,7 +98,8 @@ def make_lan(lab):
     for port in ("port-client", "port-client2"):
         ip(lab, "router", "link", "set", port, "master", "lan0")
     ip(lab, "router", "link", "set", "lan0", "up")
-    ip(lab, "router", "address", "add", "10.77.0.1/24", "dev", "lan0")
+    for address in ("10.77.0.1/24", "fe80::1/64", "fd00:77::1/64"):
+        ip(lab, "router", "address", "add", address, "dev", "lan0")
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["at the start", "not at the start"])
@@ -146,22 +151,22 @@ def clsact(monkeypatch):
 def test_clsact_from_start_to_stop(lab, server, clsact):
     daemon = start(lab)
     assert not list(daemon.bpf_dir.glob("links/*"))
-    assert set(filters(lab).values()) == {1}
+    assert set(filters(lab).values()) == {PER_HOOK}
     client = open_socket(lab, "client")
     assert way(server, client) == wan_address(1)
     lab.break_wan(1, "blackhole")
     daemon.wait_states(fiber="down")
     assert way(server, client) == wan_address(2)
     lab.heal(1)
-    daemon.wait_states(fiber="up")
+    wait_up(daemon, "fiber")
 
     held, before = of_controller(daemon), pins(daemon)
     daemon.end(signal.SIGKILL)
     assert way(server, client) == wan_address(2)
     daemon.start(None)
-    daemon.wait_states(fiber="up", lte="up")
+    wait_up(daemon)
     assert before.items() <= pins(daemon).items()
-    assert set(filters(lab).values()) == {1}
+    assert set(filters(lab).values()) == {PER_HOOK}
     assert way(server, client) == wan_address(2)
     old = {number for kind, number in held if kind == "prog"}
     for number in old:
@@ -179,7 +184,7 @@ def test_clsact_from_start_to_stop(lab, server, clsact):
 def test_clsact_stop_without_controller(lab, clsact):
     daemon = start(lab)
     daemon.end()
-    assert set(filters(lab).values()) == {1}
+    assert set(filters(lab).values()) == {PER_HOOK}
     daemon.cli("stop")
     assert set(filters(lab).values()) == {0}
     assert not daemon.bpf_dir.exists()

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from lab import account, wait_for
-from steering import FIBER, LTE, start, table, tcp_session, udp_stream, way_of, ways_of_new_flows
+from steering import FIBER, LTE, start, table, tcp_session, udp_stream, wait_up, way_of, ways_of_new_flows
 
 LAB = {"wans": 2}
 
@@ -32,7 +32,7 @@ def test_drain_keeps_what_is_there_and_takes_nothing_new(lab, daemon):
     assert daemon.states()["fiber"] == "draining" and forced(daemon) == {"fiber": "drain", "lte": None}
     assert ways_of_new_flows(lab) == {LTE}
     daemon.cli("wan", "auto", "fiber")
-    daemon.wait_states(fiber="up")
+    wait_up(daemon, "fiber")
     assert ways_of_new_flows(lab) == {FIBER}
     records = stream.stop()
     assert {record["wan"] for record in account.echoes(records)} == {FIBER} and account.lost(records) == []
@@ -51,7 +51,7 @@ def test_down_is_a_failure(lab, daemon):
     failover = daemon.wait_event("failover")
     assert (failover["wan"], failover["cause"], failover["moved"], failover["reset"]) == ("fiber", "hand", 1, 1)
     daemon.cli("wan", "auto", "fiber")
-    daemon.wait_states(fiber="up")
+    wait_up(daemon, "fiber")
     assert ways_of_new_flows(lab) == {FIBER}
     assert account.lost(stream.stop()) == [], "the WAN was well: a move loses nothing"
 
@@ -73,7 +73,7 @@ def test_for_reverts_by_itself(lab, daemon):
     daemon.cli("wan", "down", "fiber", "--for", "2s")
     assert daemon.states()["fiber"] == "forced-down"
     assert ways_of_new_flows(lab) == {LTE}
-    daemon.wait_states(10, fiber="up")
+    wait_up(daemon, "fiber")
     assert forced(daemon)["fiber"] is None
     assert ways_of_new_flows(lab) == {FIBER}
     down, auto = daemon.events("override")
@@ -108,6 +108,6 @@ def test_the_last_wan_is_asked_for(lab, daemon):
     daemon.cli("wan", "down", "fiber", "--yes")
     assert daemon.states()["fiber"] == "forced-down"
     daemon.cli("wan", "auto", "fiber")
-    daemon.wait_states(fiber="up")
+    wait_up(daemon, "fiber")
     wait_for(lambda: way_of(stream) == FIBER, 5)
     assert account.lost(stream.stop()) == [], "without a better WAN, flows stay"

@@ -12,12 +12,11 @@ import pytest
 from held import lookup
 from inside import is_silent, open_socket
 from lab import SERVER, wait_for, wan_address
-from steering import config, pins, start
+from steering import config, pins, start, table, wait_up
 
 LAB = {"wans": 2}
 
 PORT = 9000
-STATE_AT = 72  # in struct wh_wan; before it stands what was configured and learnt
 
 
 @pytest.fixture
@@ -36,13 +35,16 @@ def state(daemon):
     """All that decides: masks, who works, the hand, tables, classes, WANs, flows (not the heartbeat beside them)."""
     folder = daemon.bpf_dir
     everyone = lookup("pinned", folder / "wh_steer", key=64)
+    wans = [row for _, row in table(daemon, "wh_wans")]
+    for family in (row[which] for row in wans for which in ("v4", "v6")):
+        del family["state"], family["since_s"]
     return {
         "masks": lookup("pinned", folder / "wh_steer"),
         "alive, hand": everyone[:24],
-        "flips": everyone[32:40],
+        "flips, firewall, clients' limit": everyone[32:52],
         "buckets": lookup("pinned", folder / "wh_buckets"),
         "class": lookup("pinned", folder / "wh_classes"),
-        "wans": [lookup("pinned", folder / "wh_wans", key=number)[:STATE_AT] for number in range(8)],
+        "wans": wans,
         "flows": pins(daemon),
         "states": {name: now.replace("suspect", "up") for name, now in daemon.states().items()},
     }
@@ -141,7 +143,7 @@ def test_wan_taken_out_and_put_back(lab, server):
     assert [wan["name"] for wan in daemon.status()["wans"]] == ["lte"]
     daemon.config.write_text(whole)
     daemon.cli("reload")
-    daemon.wait_states(fiber="up", lte="up")
+    wait_up(daemon)
     assert {wan["name"]: wan["index"] for wan in daemon.status()["wans"]}["lte"] == numbers["lte"]
     assert way(server, open_socket(lab, "client")) == wan_address(1)
     assert is_silent(server, 0.05)

@@ -17,6 +17,7 @@ import pytest
 from lab import SERVER, LabError, account, wait_for
 from steering import (
     FIBER,
+    FIREWALLS,
     LTE,
     config,
     drops,
@@ -28,6 +29,7 @@ from steering import (
     table,
     tcp_session,
     udp_stream,
+    wait_up,
     way_of,
     ways_of_new_flows,
 )
@@ -41,8 +43,8 @@ BALANCE = "{{balance: {{fiber: {0}, lte: {1}}}, affinity: flow}}"
 class Reloads:
     """Gives the controller another configuration all the time, so that it always has buckets to swap."""
 
-    def __init__(self, daemon):
-        self.daemon, self.done, self.end = daemon, 0, threading.Event()
+    def __init__(self, daemon, firewall):
+        self.daemon, self.firewall, self.done, self.end = daemon, firewall, 0, threading.Event()
         self.thread = threading.Thread(target=self.run)
 
     def __enter__(self):
@@ -58,7 +60,7 @@ class Reloads:
         while not self.end.wait(0.005):
             weight = 1 + weight % 9
             fresh = self.daemon.config.with_suffix(".new")
-            fresh.write_text(config(BALANCE.format(weight, 10 - weight)))
+            fresh.write_text(config(BALANCE.format(weight, 10 - weight), firewall=self.firewall))
             fresh.rename(self.daemon.config)
             self.done += self.daemon.cli("reload", check=False).returncode == 0
 
@@ -93,12 +95,12 @@ def kill_and_restart(lab, chance, reloads):
     return before
 
 
-def one_round(lab, chance, kill):
+def one_round(lab, chance, firewall, kill):
     """Datagrams lost and packets dropped in some seconds, with a kill or without; and whether flows stayed."""
     dropped = drops(lab.daemon)
     serving, sending = heavy_tcp(lab, 4)
     stream = udp_stream(lab, "--flows", 8)
-    with Reloads(lab.daemon) as reloads:
+    with Reloads(lab.daemon, firewall) as reloads:
         before = kill_and_restart(lab, chance, reloads) if kill else pins(lab.daemon)
         now = reloads.done
         wait_for(lambda: reloads.done > now, 5, "a reload after the restart")
@@ -113,18 +115,19 @@ def one_round(lab, chance, kill):
     return len(lost), sum(gone.values())
 
 
-def test_kills_at_random_moments_cost_nothing(lab):
+@pytest.mark.parametrize("firewall", FIREWALLS)
+def test_kills_at_random_moments_cost_nothing(lab, firewall):
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
-    start(lab, BALANCE.format(5, 5))
+    start(lab, BALANCE.format(5, 5), firewall=firewall)
     lab.servers("udp")
     quiet, killed = [], []
-    for _ in range(rounds(4, 15)):
-        quiet.append(one_round(lab, chance, kill=False))
-        killed.append(one_round(lab, chance, kill=True))
+    for _ in range(rounds(2, 15)):
+        quiet.append(one_round(lab, chance, firewall, kill=False))
+        killed.append(one_round(lab, chance, firewall, kill=True))
     lost, dropped = zip(*(map(sum, zip(*some)) for some in (quiet, killed)))
     figure(
-        f"SIGKILL (seed {seed}), without kill / with",
+        f"SIGKILL, {firewall} (seed {seed}), without kill / with",
         rounds=len(killed),
         datagrams_lost=f"{lost[0]} / {lost[1]}",
         packets_dropped=f"{dropped[0]} / {dropped[1]}",
@@ -146,7 +149,7 @@ def test_the_hand_survives(lab):
         assert "maintenance" in wan["reason"]
     assert ways_of_new_flows(lab) == {LTE}
     daemon.cli("wan", "auto", "fiber")
-    daemon.wait_states(fiber="up")
+    wait_up(daemon, "fiber")
 
 
 def test_states_are_adopted(lab):
@@ -160,7 +163,7 @@ def test_states_are_adopted(lab):
     daemon.start(None)
     assert daemon.states() == {"fiber": "down", "lte": "up"}
     lab.heal(1)
-    daemon.wait_states(fiber="up")
+    wait_up(daemon, "fiber")
     records = stream.stop()
     assert {record["wan"] for record in account.echoes(records)} == {LTE} and account.lost(records) == []
 

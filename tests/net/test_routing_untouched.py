@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-Whatever happens, the router's rules, routes and nftables rulesets are those that they would be without wanhelm:
-the same events, once without the controller and once with it, and at each step the same tables to the byte. The
-router is one with IPv6, a firewall that drops, policy routing and a strict reverse path filter.
+Whatever happens, the router's rules, routes and nftables rulesets are those that they would be without wanhelm, but
+for one table of our own: the same events, once without the controller and once with it, and at each step the same
+tables to the byte. The router is one with a firewall that drops, policy routing and a strict reverse path filter.
 """
 
 import difflib
 import json
+import re
 import time
 
 import pytest
@@ -24,7 +25,9 @@ table inet users {
 		meta l4proto ipv6-icmp accept
 	}
 	chain forward {
-		type filter hook forward priority filter; policy accept;
+		type filter hook forward priority filter; policy drop;
+		ct state established,related accept
+		iifname lan0 ct state new accept
 		tcp dport 25 counter drop
 	}
 	chain postrouting {
@@ -33,7 +36,8 @@ table inet users {
 	}
 }
 """
-SYSCTLS = ("net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.default.disable_ipv6=0")
+OURS = re.compile(r"^table inet wanhelm \{.*?^\}\n", re.MULTILINE | re.DOTALL)
+STEERED = ("start", "carrier", "carrier healed", "blackhole", "blackhole healed", "down by hand", "reload")
 STRICT = ("net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.default.rp_filter=1")
 
 
@@ -41,12 +45,13 @@ STRICT = ("net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.default.rp_filter=1")
 def router(module_lab):
     """A lab with a user's own settings in its router."""
     lab = module_lab
-    lab.run("router", "sysctl", "-qw", *SYSCTLS, *STRICT)
+    lab.run("router", "sysctl", "-qw", *STRICT)
     rules = lab.folder / "rules.nft"
     rules.write_text(RULESET)
     lab.run("router", "nft", "-f", rules)
     lab.run("router", "ip", "rule", "add", "priority", 1000, "from", "10.77.0.3", "lookup", 100)
     lab.run("router", "ip", "route", "add", "default", "via", "198.18.2.1", "dev", "wan2", "table", 100)
+    lab.run("router", "ip", "-6", "rule", "add", "priority", 1000, "from", "fd00:77::3", "lookup", 100)
     lab.run("router", "ip", "route", "add", "192.0.2.0/24", "via", "10.77.0.2")
     return lab
 
@@ -104,6 +109,15 @@ def events(lab, begin):
     return seen
 
 
+def take_ours(steered):
+    """At which steps our table is there; it is taken out of what is compared."""
+    found = []
+    for step, commands in steered.items():
+        commands["nft list ruleset"], count = OURS.subn("", commands["nft list ruleset"])
+        found += [step] * count
+    return found
+
+
 def difference(control, steered):
     """What differs at which step, for people."""
     lines = []
@@ -123,6 +137,7 @@ def test_tables_are_those_of_a_router_without_wanhelm(router, lab):
     assert "fe80::/64 dev wan1" in control["before"]["ip -6 route show table all"]
     steered = events(router, lambda: start(router))
     assert steered.keys() == control.keys() and all(len(commands) == 5 for commands in control.values())
+    assert take_ours(control) == [] and take_ours(steered) == list(STEERED), "once each, and gone with us"
     assert difference(control, steered) == ""
 
 

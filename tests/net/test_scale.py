@@ -38,7 +38,7 @@ wans:
 probes:
   default: {{targets: ["icmp:203.0.113.1", "icmp:203.0.113.2"]}}
 failback: {{hold: 1s}}
-limits: {{flows: {LIMIT}}}
+limits: {{flows: {LIMIT}, flows-per-client: {LIMIT}}}
 """
 
 # What is sent to fill the tables needs no answer.
@@ -87,7 +87,7 @@ class Filled(Lab):
 
     def fill(self, proto):
         where = self.netns("client"), "lan", mac(self, "router", "lan0")
-        self.tool("fill", *where, proto, FIRST_PORT[proto], self.endpoints, self.destinations)
+        self.tool("fill", *where, 4, proto, FIRST_PORT[proto], self.endpoints, self.destinations)
 
     def settle_echo(self):
         """The echoes' flow begins while only wan2 takes new ones, and stays there."""

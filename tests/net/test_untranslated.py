@@ -6,28 +6,23 @@ loss of a WAN, TCP too, because nothing of them changes.
 
 import socket
 
+import pytest
+
 from inside import Capture, connect, listen, open_socket
 from lab import CLIENT, SERVER, wait_for
-from steering import drops, flows
+from steering import FIREWALLS, config, drops, flows, wait_up
 
 LAB = {"wans": 2, "options": ["--nat-none"]}
 
-CONFIG = """
-lan: [lan0]
-firewall: bypass
-wans:
-  fiber: {device: wan1, nat: none}
-  lte: {device: wan2, nat: none}
-probes:
-  default: {targets: ["icmp:203.0.113.1", "icmp:203.0.113.2"]}
-failback: {hold: 500ms}
-"""
 
-
-def start(lab):
-    daemon = lab.start_daemon(CONFIG)
-    daemon.wait_states(fiber="up", lte="up")
-    return daemon
+@pytest.fixture(params=FIREWALLS)
+def daemon(lab, request):
+    text = config(firewall=request.param)
+    for device in ("wan1", "wan2"):
+        text = text.replace(f"device: {device}", f"device: {device}, nat: none")
+    lab.start_daemon(text)
+    wait_up(lab.daemon)
+    return lab.daemon
 
 
 def way_of(daemon, proto):
@@ -43,8 +38,7 @@ def say(session, text):
     assert ours.recv(100) == text.upper()
 
 
-def test_sessions_outlive_a_failover(lab):
-    daemon = start(lab)
+def test_sessions_outlive_a_failover(lab, daemon):
     ours, theirs, seen = connect(lab, "client", listen(lab, "inet", (SERVER, 9000)), (SERVER, 9000))
     assert seen == ours.getsockname()
     say((ours, theirs), b"before")
@@ -69,7 +63,7 @@ def test_sessions_outlive_a_failover(lab):
     assert ended["moved"] >= 2
 
     lab.heal(1)
-    daemon.wait_states(fiber="up")
+    wait_up(daemon, "fiber")
     say((ours, theirs), b"drained: on the other still")
     assert way_of(daemon, "tcp") == ["lte"]
     daemon.cli("wan", "down", "lte", "--yes")
@@ -78,9 +72,8 @@ def test_sessions_outlive_a_failover(lab):
     assert drops(daemon)["leak"] == 0
 
 
-def test_idle_session_outlives_a_failover(lab):
+def test_idle_session_outlives_a_failover(lab, daemon):
     """The server is first to speak again: its segment finds the client, whose answer takes the other WAN."""
-    daemon = start(lab)
     ours, theirs, _ = connect(lab, "client", listen(lab, "inet", (SERVER, 9002)), (SERVER, 9002))
     say((ours, theirs), b"hello")
     daemon.cli("wan", "down", "fiber")

@@ -90,27 +90,54 @@ static inline unsigned index_of(const char *name)
 }
 
 /* Answers as text, "none" where there is none: so that one comparison says it all. */
-static inline const char *text_of(int err, struct in_addr addr)
+static inline const char *text_of(int err, int family, const void *addr)
 {
-	static char text[INET_ADDRSTRLEN];
+	static char text[INET6_ADDRSTRLEN];
 
 	if (err)
 		return err == -ENOENT ? "none" : strerror(-err);
-	return inet_ntop(AF_INET, &addr, text, sizeof(text));
+	return inet_ntop(family, addr, text, sizeof(text));
 }
 
 static inline const char *addr_of(const char *name)
 {
 	struct in_addr addr = {};
 
-	return text_of(wh_netlink_addr4(nl, index_of(name), &addr), addr);
+	return text_of(wh_netlink_addr4(nl, index_of(name), &addr), AF_INET, &addr);
 }
 
 static inline const char *gateway_of(const char *name)
 {
 	struct in_addr gateway = {};
 
-	return text_of(wh_netlink_gateway4(nl, index_of(name), &gateway), gateway);
+	return text_of(wh_netlink_gateway4(nl, index_of(name), &gateway), AF_INET, &gateway);
+}
+
+static inline struct in6_addr addr6(const char *text)
+{
+	struct in6_addr addr = {};
+
+	assert_int_equal(inet_pton(AF_INET6, text, &addr), 1);
+	return addr;
+}
+
+static inline const char *addr6_of(const char *name)
+{
+	struct in6_addr addr = {};
+
+	return text_of(wh_netlink_addr6(nl, index_of(name), &addr), AF_INET6, &addr);
+}
+
+static inline const char *gateway6_of(const char *name)
+{
+	struct in6_addr gateway = {};
+
+	return text_of(wh_netlink_gateway6(nl, index_of(name), &gateway), AF_INET6, &gateway);
+}
+
+static inline bool has_addr6(const char *name, const char *addr)
+{
+	return wh_netlink_has_addr6(nl, index_of(name), addr6(addr));
 }
 
 static inline bool has_addr(const char *name, const char *addr)
@@ -127,16 +154,16 @@ static inline bool is(const char *got, const char *expected)
 
 struct route_search {
 	const char *prefix; /* "10.1.0.0/16" */
-	struct wh_net_route4 found;
+	struct wh_net_route found;
 	unsigned n;
 };
 
-static inline void match_route(void *arg, const struct wh_net_route4 *route)
+static inline void match_route(void *arg, const struct wh_net_route *route)
 {
 	struct route_search *search = arg;
-	char text[INET_ADDRSTRLEN + 4];
+	char text[INET6_ADDRSTRLEN + 5];
 
-	inet_ntop(AF_INET, &route->dst, text, sizeof(text));
+	inet_ntop(route->family == WH_V4 ? AF_INET : AF_INET6, &route->dst4, text, sizeof(text));
 	snprintf(text + strlen(text), sizeof(text) - strlen(text), "/%u", route->prefix_len);
 	if (strcmp(text, search->prefix) != 0)
 		return;
@@ -148,7 +175,7 @@ static inline struct route_search find_route(const char *prefix)
 {
 	struct route_search search = {.prefix = prefix};
 
-	wh_netlink_each_route4(nl, match_route, &search);
+	wh_netlink_each_route(nl, match_route, &search);
 	return search;
 }
 
@@ -162,6 +189,8 @@ static inline void add_addresses(void)
 static inline int set_up(void **state)
 {
 	(void)state;
+	/* No link-local addresses but our own: their duplicate address detection would change the picture at any time. */
+	run("echo 1 > /proc/sys/net/ipv6/conf/default/addr_gen_mode");
 	run("ip link add wan1 address 02:00:00:00:00:01 type veth peer name far1");
 	run("ip link add wan2 type veth peer name far2");
 	run("ip link set lo up && ip link set wan1 up && ip link set far1 up && ip link set wan2 up && ip link set far2 up");
@@ -179,7 +208,7 @@ static inline int tear_down(void **state)
 	nl = NULL;
 	return system(
 		"for d in $(ls /proc/sys/net/ipv4/conf); do case $d in wan*|renamed|tun9|br*) ip link del $d;; esac; "
-		"done; ip route flush table 50 2>/dev/null; ip route flush table local root 10.0.0.0/8; ip route flush table main; true");
+		"done; ip -6 route flush table all 2>/dev/null; ip route flush table 50 2>/dev/null; ip route flush table local root 10.0.0.0/8; ip route flush table main; true");
 }
 
 /* main() of the tests: in a namespace, or not at all. */

@@ -34,8 +34,11 @@
 
 #define PATIENCE_MS 20000
 #define QUIET_MS 300	      /* for "nothing comes" */
+#define SYN_AGAIN_MS 1500     /* the same, and TCP has tried a second time */
 #define SILENT "198.51.100.1" /* a blackhole */
+#define SILENT6 "2001:db8:51::1"
 #define TARGET "192.0.2.1"
+#define TARGET6 "2001:db8::1"
 
 static struct wh_prober *prober;
 
@@ -45,14 +48,30 @@ static inline void run(const char *command)
 		fail_msg("failed: %s", command);
 }
 
+static inline struct wh_address address_of(const char *text)
+{
+	struct wh_address addr = {.family = strchr(text, ':') ? WH_V6 : WH_V4};
+
+	assert_int_equal(inet_pton(addr.family == WH_V4 ? AF_INET : AF_INET6, text, &addr.v6), 1);
+	return addr;
+}
+
 static inline struct wh_prober_order order_of(enum wh_probe_kind kind, unsigned wan, const char *addr, uint32_t seq)
 {
 	return (struct wh_prober_order){.seq = seq,
 					.wan = (uint8_t)wan,
 					.target = (uint8_t)(seq % 16),
 					.kind = (uint8_t)kind,
-					.addr = {inet_addr(addr)},
+					.addr = address_of(addr),
 					.timeout_ms = 2000};
+}
+
+static inline struct wh_prober_order tcp_order(unsigned wan, const char *addr, uint16_t port, uint32_t seq)
+{
+	struct wh_prober_order order = order_of(WH_PROBE_TCP, wan, addr, seq);
+
+	order.port = port;
+	return order;
 }
 
 static inline void send_order(struct wh_prober_order order)
@@ -85,12 +104,32 @@ static inline struct wh_prober_result expect_result(uint32_t seq, enum wh_probe_
 	return result;
 }
 
-static inline void expect_silence(void)
+static inline void expect_silence_for(int ms)
 {
 	struct wh_prober_result result = {};
 
-	if (next_result(&result, QUIET_MS))
+	if (next_result(&result, ms))
 		fail_msg("a result that should not be: seq %u status %u", result.seq, result.status);
+}
+
+static inline void expect_silence(void)
+{
+	expect_silence_for(QUIET_MS);
+}
+
+/* The one child that process `pid` has. */
+static inline pid_t child_of(pid_t pid)
+{
+	char path[64];
+	FILE *file;
+	int child = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%d", &child), 1);
+	fclose(file);
+	return child;
 }
 
 /* --- the namespace ---------------------------------------------------------------------------------------- */
@@ -103,11 +142,22 @@ static inline void start_prober(void)
 		fail_msg("%s", error);
 }
 
-/* The router's end gets what the data plane would make unnecessary. */
+/*
+ * The router's end gets what the data plane would make unnecessary.  The other end tells nobody its MAC; the
+ * process is the first of our children, and the shell the second.
+ */
 static inline void route_probes(void)
 {
 	run("ip addr replace " TARGET "/32 dev lo && ip link set lo up && "
 	    "ip addr add 169.254.87.254/24 dev " WH_PROBER_DEVICE " && ip route replace blackhole " SILENT);
+	run("echo 0 >/proc/sys/net/ipv6/conf/" WH_PROBER_DEVICE "/disable_ipv6 && "
+	    "ip addr replace " TARGET6 "/128 dev lo && "
+	    "ip addr add fd77:616e:6865:6c6d::fe/64 dev " WH_PROBER_DEVICE " nodad && "
+	    "ip route replace blackhole " SILENT6);
+	run("set -e; pid=$(cut -d \" \" -f 1 /proc/$PPID/task/$PPID/children); "
+	    "mac=$(nsenter -t $pid -n ip -br link show probe0 | awk '{print $3}'); "
+	    "for wan in 1 2 3 4 5 6 7 8; do for net in 169.254.87. fd77:616e:6865:6c6d::; do "
+	    "ip neigh replace $net$wan lladdr $mac dev " WH_PROBER_DEVICE "; done; done");
 }
 
 static inline int set_up(void **state)
@@ -138,6 +188,23 @@ static inline int open_wire(void)
 	assert_true(fd >= 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&where, sizeof(where)), 0);
 	return fd;
+}
+
+/* The sum of an Internet checksum so far; `len` is even but for the last part. */
+static inline uint32_t add_sum(uint32_t sum, const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < len; i += 2)
+		sum += (uint32_t)bytes[i] << 8 | (i + 1 < len ? bytes[i + 1] : 0);
+	return sum;
+}
+
+static inline uint16_t checksum_of(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons((uint16_t)~sum);
 }
 
 /* The next frame that comes from the prober; its length, 0 where none comes. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * test_conf.c: files that are accepted, and what they come to.  Refusals: test_conf_refused.c; random
- * damage: test_conf_random.c.
+ * test_conf.c: what files that are accepted come to.  Addresses and ports of WANs: test_conf_wan.c; how a file may
+ * be written: test_conf_files.c; refusals: test_conf_refused.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,18 +11,15 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "conf/conf.h"
 
 #define MS 1000000ULL
 #define S 1000000000ULL
 
-#define TWO_WANS "lan: [lan0]\nfirewall: bypass\nwans:\n  fiber: {device: wan1}\n  lte: {device: wan2}\n"
+#define TWO_WANS "lan: [lan0]\nwans:\n  fiber: {device: wan1}\n  lte: {device: wan2}\n"
 #define THREE_WANS TWO_WANS "  dsl: {device: wan3, weight: 5}\n"
 
 static struct wh_config config; /* large */
@@ -32,7 +29,7 @@ static const struct wh_config *parse(const char *text)
 	char error[WH_CONF_ERROR_LEN] = "";
 
 	memset(&config, 0x5a, sizeof(config));
-	if (wh_conf_parse("t.yaml", text, strlen(text), &config, error))
+	if (wh_conf_parse("t.yaml", text, strlen(text), (struct wh_conf_ports){0}, &config, error))
 		fail_msg("refused: %s", error);
 	return &config;
 }
@@ -54,6 +51,15 @@ static void assert_tiers(const struct wh_config *c, const char *expected)
 	assert_string_equal(text, expected);
 }
 
+static void assert_target(const struct wh_conf_target *target, const char *text, const char *address)
+{
+	char found[INET6_ADDRSTRLEN] = "";
+
+	inet_ntop(target->addr.family == WH_V6 ? AF_INET6 : AF_INET, &target->addr.v6, found, sizeof(found));
+	assert_string_equal(target->text, text);
+	assert_string_equal(found, address);
+}
+
 static void test_defaults(void **state)
 {
 	const struct wh_config *c = parse(TWO_WANS);
@@ -62,19 +68,21 @@ static void test_defaults(void **state)
 	(void)state;
 	assert_int_equal(c->n_lans, 1);
 	assert_string_equal(c->lan[0], "lan0");
-	assert_int_equal(c->firewall, WH_FIREWALL_BYPASS);
+	assert_int_equal(c->firewall, WH_CONF_FIREWALL_KERNEL);
+	assert_true(c->firewall_recheck);
 	assert_int_equal(c->failback, WH_FAILBACK_DRAIN);
 	assert_true(c->failback_hold_ns == 30 * S);
 	assert_int_equal(c->max_flows, 262144);
+	assert_int_equal(c->flows_per_client, 16384);
 	assert_int_equal(c->mark, 0x57000000);
 	assert_true(c->mark_mask == 0xff000000);
 	assert_int_equal(c->n_profiles, 1);
 	assert_string_equal(p->name, "default");
-	assert_int_equal(p->n_targets, 2);
-	assert_string_equal(p->targets[0].text, "icmp:1.1.1.1");
-	assert_true(p->targets[0].addr.s_addr == inet_addr("1.1.1.1"));
-	assert_string_equal(p->targets[1].text, "icmp:8.8.8.8");
-	assert_true(p->targets[1].addr.s_addr == inet_addr("8.8.8.8"));
+	assert_int_equal(p->n_targets, 4);
+	assert_target(&p->targets[0], "icmp:1.1.1.1", "1.1.1.1");
+	assert_target(&p->targets[1], "icmp:8.8.8.8", "8.8.8.8");
+	assert_target(&p->targets[2], "icmp:2606:4700:4700::1111", "2606:4700:4700::1111");
+	assert_target(&p->targets[3], "icmp:2001:4860:4860::8888", "2001:4860:4860::8888");
 	assert_int_equal(p->quorum, 1);
 	assert_int_equal(p->down_after, 3);
 	assert_int_equal(p->up_after, 10);
@@ -93,8 +101,13 @@ static void test_wan_and_class_defaults(void **state)
 	assert_string_equal(c->wans[0].name, "fiber");
 	assert_string_equal(wan->name, "lte");
 	assert_string_equal(wan->device, "wan2");
-	assert_true(wan->enabled && wan->gateway_auto && wan->source_auto);
+	assert_true(wan->enabled && wan->prefix6_auto);
+	for (unsigned family = 0; family < WH_FAMILIES; family++)
+		assert_true(wan->gateway_auto[family] && wan->source_auto[family]);
 	assert_int_equal(wan->nat, WH_NAT_MASQUERADE);
+	assert_int_equal(wan->nat6, WH_NAT6_AUTO);
+	assert_int_equal(wan->filtering, WH_FILTER_ADDRESS_AND_PORT);
+	assert_int_equal(wan->mtu, 0);
 	assert_int_equal(wan->weight, 1);
 	assert_int_equal(wan->port_first, 20000);
 	assert_int_equal(wan->port_last, 31999);
@@ -103,22 +116,26 @@ static void test_wan_and_class_defaults(void **state)
 	assert_string_equal(c->classes[0].name, "default");
 	assert_int_equal(c->classes[0].affinity, WH_AFFINITY_SRC_DST);
 	assert_int_equal(c->classes[0].on_failover, WH_FAILOVER_AUTO);
+	assert_int_equal(c->classes[0].on_none, WH_NONE_REJECT);
 	assert_tiers(c, "0:1 1:1");
 }
 
 static const char full[] =
 	"lan: [lan0, {device: lan0.20, accel: tc}]\n"
 	"firewall: bypass\n"
+	"firewall-recheck: off\n"
 	"accel: tc\n"
 	"classes:\n"
-	"  default: {prefer: [{fiber: 3, lte: 1}, old], only: true, affinity: flow, on-failover: reset}\n"
+	"  default: {prefer: [{fiber: 3, lte: 1}, old], only: true, affinity: flow, on-failover: reset,\n"
+	"            on-none: drop}\n"
 	"wans:\n"
 	"  fiber: {device: wan1, enabled: true, gateway: 192.0.2.1, source: 192.0.2.7, nat: none, weight: 1000,\n"
+	"          nat6: npt, prefix6: \"2001:db8:7::/48\", mtu: 1280, filtering: endpoint-independent,\n"
 	"          ports: 1024-1279, probe: slow, accel: auto}\n"
 	"  lte: {device: wwan0, gateway: [198.51.100.1], probe: default}\n"
 	"  old: {device: wan9, enabled: false, gateway: auto, nat: masquerade, ports: 1024-65535}\n"
 	"probes:\n"
-	"  slow: {interval: 30m, timeout: 60s, targets: [\"tcp:9.9.9.9:443\"], quorum: 1}\n"
+	"  slow: {interval: 30m, timeout: 60s, targets: [\"tcp:[2620:fe::fe]:443\"], quorum: 1}\n"
 	"  default:\n"
 	"    targets: [icmp:1.0.0.1, \"tcp:1.0.0.1:65535\", icmp:8.8.4.4]\n"
 	"    quorum: 3\n"
@@ -127,8 +144,8 @@ static const char full[] =
 	"    down-after: 100\n"
 	"    up-after: 1000\n"
 	"failback: {mode: drain, hold: 1d}\n"
-	"limits: {flows: 16777216}\n"
-	"mark: {value: 0x300, mask: 0xf00}\n";
+	"limits: {flows: 16777216, flows-per-client: 1}\n"
+	"mark: {value: 0x600, mask: 0xf00}\n";
 
 static void test_every_key(void **state)
 {
@@ -139,13 +156,17 @@ static void test_every_key(void **state)
 	assert_string_equal(c->lan[1], "lan0.20");
 	assert_true(c->failback_hold_ns == 86400 * S);
 	assert_int_equal(c->max_flows, 16777216);
-	assert_int_equal(c->mark, 0x300);
+	assert_int_equal(c->mark, 0x600);
 	assert_int_equal(c->mark_mask, 0xf00);
 	assert_int_equal(c->n_wans, 3);
-	assert_false(c->wans[0].gateway_auto || c->wans[0].source_auto || c->wans[1].gateway_auto);
-	assert_true(c->wans[0].gateway.s_addr == inet_addr("192.0.2.1"));
-	assert_true(c->wans[0].source.s_addr == inet_addr("192.0.2.7"));
-	assert_true(c->wans[1].gateway.s_addr == inet_addr("198.51.100.1"));
+	assert_int_equal(c->wans[0].nat6, WH_NAT6_NPT);
+	assert_int_equal(c->wans[0].prefix6_len, 48);
+	assert_int_equal(c->wans[0].filtering, WH_FILTER_ENDPOINT_INDEPENDENT);
+	assert_int_equal(c->wans[0].mtu, 1280);
+	assert_int_equal(c->firewall, WH_CONF_FIREWALL_BYPASS);
+	assert_false(c->firewall_recheck);
+	assert_int_equal(c->flows_per_client, 1);
+	assert_int_equal(c->classes[0].on_none, WH_NONE_DROP);
 	assert_int_equal(c->wans[0].nat, WH_NAT_NONE);
 	assert_int_equal(c->wans[0].weight, 1000);
 	assert_int_equal(c->wans[0].port_first, 1024);
@@ -153,7 +174,7 @@ static void test_every_key(void **state)
 	assert_int_equal(c->wans[2].port_last, 65535);
 	assert_string_equal(c->profiles[c->wans[0].profile].name, "slow");
 	assert_string_equal(c->profiles[c->wans[1].profile].name, "default");
-	assert_true(c->wans[0].enabled && !c->wans[2].enabled && c->wans[2].gateway_auto);
+	assert_true(c->wans[0].enabled && !c->wans[2].enabled);
 	assert_int_equal(c->classes[0].affinity, WH_AFFINITY_FLOW);
 	assert_int_equal(c->classes[0].on_failover, WH_FAILOVER_RESET);
 	assert_tiers(c, "0:3,1:1");
@@ -171,7 +192,7 @@ static void test_profiles_inherit(void **state)
 	assert_int_equal(d->n_targets, 3);
 	assert_int_equal(d->targets[1].kind, WH_PROBE_TCP);
 	assert_int_equal(d->targets[1].port, 65535);
-	assert_true(d->targets[1].addr.s_addr == inet_addr("1.0.0.1"));
+	assert_target(&d->targets[1], "tcp:1.0.0.1:65535", "1.0.0.1");
 	assert_int_equal(d->quorum, 3);
 	assert_true(d->interval_ns[WH_PROBE_ICMP] == 10 * MS && d->interval_ns[WH_PROBE_TCP] == 3600 * S);
 	assert_true(d->timeout_ns == 10 * MS);
@@ -179,7 +200,8 @@ static void test_profiles_inherit(void **state)
 
 	assert_string_equal(slow->name, "slow");
 	assert_int_equal(slow->n_targets, 1);
-	assert_string_equal(slow->targets[0].text, "tcp:9.9.9.9:443");
+	assert_target(&slow->targets[0], "tcp:[2620:fe::fe]:443", "2620:fe::fe");
+	assert_int_equal(slow->targets[0].port, 443);
 	assert_int_equal(slow->quorum, 1);
 	assert_true(slow->interval_ns[WH_PROBE_ICMP] == 1800 * S && slow->interval_ns[WH_PROBE_TCP] == 1800 * S);
 	assert_true(slow->timeout_ns == 60 * S);
@@ -249,6 +271,59 @@ static void test_disabled_wan_is_in_no_tier(void **state)
 	assert_tiers(parse(text), "");
 }
 
+/* A mark is taken as long as nine more fit above it. */
+static void test_marks(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t value, mask;
+	} cases[] = {
+		{"{value: 0x60, mask: 0xf0}", 0x60, 0xf0},
+		{"{value: 1, mask: 15}", 1, 15},
+		{"{value: 0xfffffff6, mask: 0xffffffff}", 0xfffffff6, 0xffffffff},
+		{"{value: 0x60000000, mask: 0xf0000000}", 0x60000000, 0xf0000000},
+		{"{value: 0x1000000}", 0x1000000, 0xff000000},
+		{"{mask: 0x7f000000}", 0x57000000, 0x7f000000},
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text), TWO_WANS "mark: %s\n", cases[i].text);
+		parse(text);
+		assert_true(config.mark == cases[i].value && config.mark_mask == cases[i].mask);
+	}
+}
+
+/* A family may have more targets than the other, or none. */
+static void test_targets_of_both_families(void **state)
+{
+	const struct wh_conf_profile *p =
+		parse(TWO_WANS
+		      "probes: {default: {quorum: 2, targets:\n"
+		      "  [icmp:2620:fe::fe, icmp:1.1.1.1, \"tcp:[2620:fe::9]:853\", icmp:9.9.9.9, icmp:8.8.8.8]}}\n")
+			->profiles;
+
+	(void)state;
+	assert_int_equal(p->n_targets, 5);
+	assert_target(&p->targets[0], "icmp:2620:fe::fe", "2620:fe::fe");
+	assert_int_equal(p->targets[1].addr.family, WH_V4);
+	assert_target(&p->targets[2], "tcp:[2620:fe::9]:853", "2620:fe::9");
+	assert_int_equal(p->targets[2].port, 853);
+	parse(TWO_WANS "probes: {default: {quorum: 2, targets: [icmp:2620:fe::fe, icmp:2620:fe::9]}}\n");
+	/* alike in their first bytes, and yet no duplicates */
+	parse(TWO_WANS "probes: {default: {targets: [icmp:38.6.71.0, icmp:2606:4700::1111]}}\n");
+}
+
+static void test_firewall(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(TWO_WANS "firewall: kernel\n")->firewall, WH_CONF_FIREWALL_KERNEL);
+	assert_int_equal(parse(TWO_WANS "firewall: untracked\n")->firewall, WH_CONF_FIREWALL_UNTRACKED);
+	assert_int_equal(parse(TWO_WANS "firewall: bypass\n")->firewall, WH_CONF_FIREWALL_BYPASS);
+	assert_true(parse(TWO_WANS "firewall-recheck: auto\n")->firewall_recheck);
+}
+
 static void test_full_house(void **state)
 {
 	char text[8192];
@@ -270,71 +345,6 @@ static void test_full_house(void **state)
 	assert_tiers(&config, "0:1 1:1 2:1 3:1 4:1 5:1 6:1 7:1");
 }
 
-/* A byte order mark, Windows line ends, a document mark, quotes and empty sections are no mistakes. */
-static void test_ways_of_writing(void **state)
-{
-	(void)state;
-	parse("\xef\xbb\xbf" TWO_WANS);
-	parse("%YAML 1.1\n---\n" TWO_WANS "...\n");
-	parse("lan: [lan0]\r\nfirewall: bypass\r\nwans:\r\n  a: {device: w1}\r\n");
-	parse(TWO_WANS "limits:\nmark: {}\nfailback:\nprobes:\nclasses:\n");
-	assert_int_equal(config.max_flows, 262144);
-	assert_tiers(&config, "0:1 1:1");
-	parse("\"lan\": ['lan0']\n'firewall': \"bypass\"\nwans: {a: {device: 'w1', weight: \"7\"}}\n");
-	assert_int_equal(config.wans[0].weight, 7);
-}
-
-static void test_shipped_files(void **state)
-{
-	static const char *const files[] = {"share/wanhelm.yaml.example", "examples/two-wan.yaml",
-					    "examples/balance.yaml"};
-	char error[WH_CONF_ERROR_LEN] = "";
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		if (wh_conf_read(files[i], &config, error))
-			fail_msg("refused (run from the top of the source tree): %s", error);
-		assert_int_equal(config.n_wans, 2);
-		assert_int_equal(config.classes[0].tiers[0].n_members, i == 2 ? 2 : 1);
-	}
-}
-
-static void test_unreadable_files(void **state)
-{
-	static struct wh_config before;
-	char error[WH_CONF_ERROR_LEN] = "";
-
-	(void)state;
-	memset(&config, 0x5a, sizeof(config));
-	before = config;
-	assert_int_equal(wh_conf_read("/nonexistent/wanhelm.yaml", &config, error), -ENOENT);
-	assert_string_equal(error, "/nonexistent/wanhelm.yaml: cannot be read: No such file or directory");
-	assert_int_equal(wh_conf_read("/", &config, error), -EISDIR);
-	assert_string_equal(error, "/: cannot be read: Is a directory");
-	assert_memory_equal(&config, &before, sizeof(config));
-}
-
-static void test_file_size(void **state)
-{
-	char path[] = "/tmp/test_conf.XXXXXX", error[WH_CONF_ERROR_LEN] = "";
-	int fd = mkstemp(path);
-	size_t room = 1024 * 1024 - strlen(TWO_WANS);
-	char *comment = malloc(room + 1);
-
-	(void)state;
-	assert_true(fd >= 0 && comment);
-	memset(comment, '#', room + 1);
-	assert_int_equal(write(fd, TWO_WANS, strlen(TWO_WANS)), strlen(TWO_WANS));
-	assert_int_equal(write(fd, comment, room), room);
-	assert_int_equal(wh_conf_read(path, &config, error), 0);
-	assert_int_equal(write(fd, comment, 1), 1);
-	assert_int_equal(wh_conf_read(path, &config, error), -EINVAL);
-	assert_non_null(strstr(error, ":1:1: the file is larger than 1 MiB"));
-	close(fd);
-	unlink(path);
-	free(comment);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,11 +355,10 @@ int main(void)
 		cmocka_unit_test(test_partial_interval_and_auto_timeout),
 		cmocka_unit_test(test_tiers),
 		cmocka_unit_test(test_disabled_wan_is_in_no_tier),
+		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_targets_of_both_families),
+		cmocka_unit_test(test_firewall),
 		cmocka_unit_test(test_full_house),
-		cmocka_unit_test(test_ways_of_writing),
-		cmocka_unit_test(test_shipped_files),
-		cmocka_unit_test(test_unreadable_files),
-		cmocka_unit_test(test_file_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,11 +22,12 @@
 #define MAX_LEN 8192
 
 static const char *const words[] = {
-	"lan",	   "wans",    "fiber",	    "lte",   "device",	"gateway",  "auto", "prefer",	   "balance",
-	"classes", "default", "probes",	    "probe", "targets", "interval", "1ms",  "1000000000h", "quorum",
-	"- ",	   "? ",      "{",	    "}",     "[",	"]",	    ": ",   ", ",	   "&a",
-	"*a",	   "!",	      "---\n",	    "\t",    "\n  ",	"\"",	    "'",    "|\n",	   "#",
-	"0x",	   "-1",      "4294967296", "::1",   "\xff",	"\xc3\xa9", "\\0",  "include",
+	"lan",	   "wans",    "fiber",	    "lte",   "device",	"gateway",  "auto",    "prefer",      "balance",
+	"classes", "default", "probes",	    "probe", "targets", "interval", "1ms",     "1000000000h", "quorum",
+	"- ",	   "? ",      "{",	    "}",     "[",	"]",	    ": ",      ", ",	      "&a",
+	"*a",	   "!",	      "---\n",	    "\t",    "\n  ",	"\"",	    "'",       "|\n",	      "#",
+	"0x",	   "-1",      "4294967296", "::1",   "fe80::1", "/56",	    "prefix6", "source",      "mtu",
+	"nat6",	   "\xff",    "\xc3\xa9",   "\\0",   "include", "[::1]:1",
 };
 
 static uint64_t random_state;
@@ -90,7 +91,7 @@ static size_t load(const char *path, char *text)
 
 static void test_random_damage(void **state)
 {
-	static const char *const files[] = {"share/wanhelm.yaml.example", "examples/balance.yaml"};
+	static const char *const files[] = {"share/wanhelm.yaml.example", "examples/ipv6.yaml"};
 	const char *given = getenv("WH_SEED");
 	unsigned long seed = given ? strtoul(given, NULL, 0) : (unsigned long)time(NULL);
 	unsigned accepted = 0, refused = 0;

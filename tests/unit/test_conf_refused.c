@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * test_conf_refused.c: refusals of YAML and of the devices' sections, with exact line, column and reason.
- * The other sections stand in test_conf_refused_policy.c; unknown keys in test_conf_keys.c.
+ * Addresses of WANs stand in test_conf_wan.c, the other sections in test_conf_refused_policy.c, unknown keys in
+ * test_conf_keys.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -126,14 +127,15 @@ static void test_too_many_lans(void **state)
 static void test_firewall_and_accel(void **state)
 {
 	static const struct refusal cases[] = {
-		{"@" LAN WANS, "firewall: the default, kernel, is not built yet; write \"firewall: bypass\""},
-		{LAN WANS "firewall: @kernel\n", "firewall: kernel: not built yet"},
-		{LAN WANS "firewall: @untracked\n", "firewall: untracked: not built yet"},
 		{LAN WANS "firewall: @bypas\n",
 		 "firewall: must be kernel, untracked or bypass, not \"bypas\"; did you mean \"bypass\"?"},
 		{LAN WANS "firewall: @off\n", "firewall: must be kernel, untracked or bypass, not \"off\""},
 		{LAN WANS "firewall: @[bypass]\n", "firewall: must be kernel, untracked or bypass, not a list"},
 		{LAN WANS "firewall:@\n", "firewall: must be kernel, untracked or bypass, not nothing"},
+		{TOP("firewall-recheck: @on"), "firewall-recheck: must be auto or off, not \"on\""},
+		{TOP("firewall-recheck: @atuo"),
+		 "firewall-recheck: must be auto or off, not \"atuo\"; did you mean \"auto\"?"},
+		{TOP("firewall-recheck: @[]"), "firewall-recheck: must be auto or off, not an empty list"},
 		{TOP("accel: @xdp"), "accel: xdp: not built yet"},
 		{TOP("accel: @atuo"), "accel: must be auto, tc or xdp, not \"atuo\"; did you mean \"auto\"?"},
 		{TOP("accel: @{}"), "accel: must be auto, tc or xdp, not an empty map"},
@@ -169,8 +171,7 @@ static void test_wans(void **state)
 	assert_all_refused(cases, COUNT(cases));
 }
 
-#define NO_GATEWAY "gateway: must be auto, an address, or a list of one address a family, not "
-static void test_wan_addresses(void **state)
+static void test_wan_devices(void **state)
 {
 	static const struct refusal cases[] = {
 		{LAN BYPASS "wans: {a: {device: @[w]}}\n", "device: " NO_DEVICE "a list"},
@@ -179,33 +180,14 @@ static void test_wan_addresses(void **state)
 		{LAN BYPASS "wans: {a: {device: w}, b: {device: @w}}\n",
 		 "device: \"w\" belongs to the WAN \"a\" already"},
 		{LAN BYPASS "wans: {a: {device: @lan0}}\n", "device: \"lan0\" is a LAN device"},
-		{WAN("gateway: @{v4: 192.0.2.1}"), NO_GATEWAY "a map"},
-		{WAN("gateway: @[]"), NO_GATEWAY "an empty list"},
-		{WAN("gateway:@"), NO_GATEWAY "nothing"},
-		{WAN("gateway: @atuo"), NO_GATEWAY "\"atuo\"; did you mean \"auto\"?"},
-		{WAN("gateway: @192.0.2.256"), NO_GATEWAY "\"192.0.2.256\""},
-		{WAN("gateway: @192.0.2.1/24"), NO_GATEWAY "\"192.0.2.1/24\""},
-		{WAN("gateway: @0.0.0.0"), NO_GATEWAY "\"0.0.0.0\""},
-		{WAN("gateway: @127.0.0.1"), NO_GATEWAY "\"127.0.0.1\""},
-		{WAN("gateway: @224.0.0.1"), NO_GATEWAY "\"224.0.0.1\""},
-		{WAN("gateway: @255.255.255.255"), NO_GATEWAY "\"255.255.255.255\""},
-		{WAN("gateway: [@auto]"), "gateway: " NO_HOST "\"auto\""},
-		{WAN("gateway: [@[192.0.2.1]]"), "gateway: " NO_HOST "a list"},
-		{WAN("gateway: [192.0.2.1, @192.0.2.2]"), "gateway: a second IPv4 address"},
-		{WAN("gateway: @2001:db8::1"), "gateway: an IPv6 address: not built yet"},
-		{WAN("gateway: [192.0.2.1, @\"fe80::1\"]"), "gateway: an IPv6 address: not built yet"},
-		{WAN("gateway: [@\"fe80::1\", 192.0.2.1]"), "gateway: an IPv6 address: not built yet"},
-		{WAN("source: @[192.0.2.1]"), "source: " NO_HOST "a list"},
-		{WAN("source:@"), "source: " NO_HOST "nothing"},
-		{WAN("source: @wan1"), "source: " NO_HOST "\"wan1\""},
-		{WAN("source: @239.1.1.1"), "source: " NO_HOST "\"239.1.1.1\""},
-		{WAN("source: @2001:db8::1"), "source: an IPv6 address: not built yet"},
 	};
 
 	(void)state;
 	assert_all_refused(cases, COUNT(cases));
 }
 
+#define NO_NAT6 "nat6: must be auto, npt, masquerade or none, not "
+#define NO_FILTERING "filtering: must be address-and-port or endpoint-independent, not "
 #define NO_PORTS "ports: must be FIRST-LAST within 1024-65535, at least 256 ports, not "
 static void test_wan_values(void **state)
 {
@@ -217,6 +199,13 @@ static void test_wan_values(void **state)
 		{WAN("nat: @npt"), "nat: must be masquerade or none, not \"npt\""},
 		{WAN("nat: @masqerade"),
 		 "nat: must be masquerade or none, not \"masqerade\"; did you mean \"masquerade\"?"},
+		{WAN("nat6: @[npt]"), NO_NAT6 "a list"},
+		{WAN("nat6: @ntp"), NO_NAT6 "\"ntp\"; did you mean \"npt\"?"},
+		{WAN("nat6: @nat66"), NO_NAT6 "\"nat66\""},
+		{WAN("filtering: @{}"), NO_FILTERING "an empty map"},
+		{WAN("filtering: @address"), NO_FILTERING "\"address\""},
+		{WAN("filtering: @endpoint-independant"),
+		 NO_FILTERING "\"endpoint-independant\"; did you mean \"endpoint-independent\"?"},
 		{WAN("weight: @[1]"), "weight: " NO_WEIGHT "a list"},
 		{WAN("weight: @heavy"), "weight: " NO_WEIGHT "\"heavy\""},
 		{WAN("weight: @0"), "weight: " NO_WEIGHT "\"0\""},
@@ -256,7 +245,7 @@ int main(void)
 		cmocka_unit_test(test_too_many_lans),
 		cmocka_unit_test(test_firewall_and_accel),
 		cmocka_unit_test(test_wans),
-		cmocka_unit_test(test_wan_addresses),
+		cmocka_unit_test(test_wan_devices),
 		cmocka_unit_test(test_wan_values),
 	};
 

@@ -14,6 +14,7 @@
 
 #define NO_TARGET "targets: must be icmp:ADDRESS or tcp:ADDRESS:PORT, not "
 #define NO_TCP "targets: must be tcp:ADDRESS:PORT with a port from 1 to 65535, not "
+#define NO_BRACKETS "targets: must be tcp:[ADDRESS]:PORT where the address is IPv6, not "
 static void test_targets(void **state)
 {
 	static const struct refusal cases[] = {
@@ -29,14 +30,40 @@ static void test_targets(void **state)
 		 NO_TARGET "\"a-very-long-kind-of-probe:1.1.1.1\""},
 		{PROBE("targets: [@icmp:example.com]"), "targets: " NO_HOST "\"icmp:example.com\""},
 		{PROBE("targets: [@icmp:127.0.0.1]"), "targets: " NO_HOST "\"icmp:127.0.0.1\""},
-		{PROBE("targets: [@\"icmp:2606:4700::1111\"]"), "targets: an IPv6 address: not built yet"},
-		{PROBE("targets: [@\"tcp:2606:4700::1111:443\"]"), "targets: an IPv6 address: not built yet"},
+		{PROBE("targets: [@\"icmp:fe80::1%wan1\"]"),
+		 "targets: " NO_HOST "\"icmp:fe80::1%wan1\"; leave out the \"%wan1\""},
+		{PROBE("targets: [@\"icmp:[2606:4700::1111]\"]"),
+		 "targets: " NO_HOST "\"icmp:[2606:4700::1111]\"; leave out the brackets"},
+		{PROBE("targets: [@\"icmp:ff02::1\"]"), "targets: " NO_HOST "\"icmp:ff02::1\""},
+		{PROBE("targets: [@\"icmp:::1\"]"), "targets: " NO_HOST "\"icmp:::1\""},
+		{PROBE("targets: [@\"icmp:fe80::1\"]"),
+		 "targets: \"icmp:fe80::1\" is link-local: no router forwards it"},
+		{PROBE("targets: [@icmp:169.254.1.1]"),
+		 "targets: \"icmp:169.254.1.1\" is link-local: no router forwards it"},
+		{PROBE("targets: [@\"tcp:[fe80::1]:443\"]"),
+		 "targets: \"tcp:[fe80::1]:443\" is link-local: no router forwards it"},
+		{PROBE("targets: [@\"tcp:2606:4700::1111:443\"]"), NO_BRACKETS "\"tcp:2606:4700::1111:443\""},
+		{PROBE("targets: [@\"tcp:2606:4700::1111\"]"), NO_BRACKETS "\"tcp:2606:4700::1111\""},
+		{PROBE("targets: [@\"tcp:[2606:4700::1111]\"]"), NO_TCP "\"tcp:[2606:4700::1111]\""},
+		{PROBE("targets: [@\"tcp:[2606:4700::1111\"]"), NO_TCP "\"tcp:[2606:4700::1111\""},
+		{PROBE("targets: [@\"tcp:[2606:4700::1111]443\"]"), NO_TCP "\"tcp:[2606:4700::1111]443\""},
+		{PROBE("targets: [@\"tcp:[2606:4700::1111]:0\"]"), NO_TCP "\"tcp:[2606:4700::1111]:0\""},
+		{PROBE("targets: [@\"tcp:[2606:4700::g]:443\"]"), "targets: " NO_HOST "\"tcp:[2606:4700::g]:443\""},
+		{PROBE("targets: [@\"tcp:[0000:0000:0000:0000:0000:0000:0000:0000:0000:1]:1\"]"),
+		 NO_TCP "\"tcp:[0000:0000:0000:0000:0000:0000:0000:0000:0000:1]:1\""},
+		{PROBE("targets: [@\"tcp:[]:443\"]"), "targets: " NO_HOST "\"tcp:[]:443\""},
+		{PROBE("targets: [@\"tcp:[1.1.1.1]:443\"]"),
+		 "targets: must be tcp:ADDRESS:PORT where the address is IPv4, not \"tcp:[1.1.1.1]:443\""},
+		{PROBE("targets: [tcp@:[2606:4700::1111]:443]"),
+		 "not YAML: brackets within a word; put the word in quotes"},
 		{PROBE("targets: [@tcp:1.1.1.1]"), NO_TCP "\"tcp:1.1.1.1\""},
 		{PROBE("targets: [@tcp:1.1.1.1:0]"), NO_TCP "\"tcp:1.1.1.1:0\""},
 		{PROBE("targets: [@tcp:1.1.1.1:65536]"), NO_TCP "\"tcp:1.1.1.1:65536\""},
 		{PROBE("targets: [@tcp:1.1.1.1:https]"), NO_TCP "\"tcp:1.1.1.1:https\""},
 		{PROBE("targets: [@tcp:1.1.1:443]"), "targets: " NO_HOST "\"tcp:1.1.1:443\""},
 		{PROBE("targets: [icmp:1.1.1.1, @icmp:1.1.1.1]"), "targets: \"icmp:1.1.1.1\" is in the list already"},
+		{PROBE("targets: [\"icmp:2606:4700::1111\", @\"icmp:2606:4700:0::1111\"]"),
+		 "targets: \"icmp:2606:4700:0::1111\" is in the list already"},
 		{PROBE("targets: [tcp:1.1.1.1:53, @tcp:1.1.1.1:053]"),
 		 "targets: \"tcp:1.1.1.1:053\" is in the list already"},
 		{PROBE("targets: [@tcp:1.1.1.1:0000000000000000000000000000000000000000000000000000443]"),
@@ -77,8 +104,12 @@ static void test_profiles(void **state)
 		{PROBE("quorum: @[1]"), NO_QUORUM "a list"},
 		{PROBE("quorum: @0"), NO_QUORUM "\"0\""},
 		{PROBE("quorum: @17"), NO_QUORUM "\"17\""},
-		{PROBE("quorum: @3"), "quorum: 3 of 2 targets can never be good"},
-		{PROBE("quorum: 2\n  x: {targets: @[icmp:9.9.9.9]}"), "quorum: 2 of 1 targets can never be good"},
+		{PROBE("quorum: @3"), "quorum: 3 of 2 IPv4 targets can never be good"},
+		{PROBE("quorum: 2\n  x: {targets: @[icmp:9.9.9.9]}"), "quorum: 2 of 1 IPv4 targets can never be good"},
+		{PROBE("targets: [icmp:9.9.9.9, icmp:1.1.1.1, \"icmp:2620:fe::fe\"]\n    quorum: @2"),
+		 "quorum: 2 of 1 IPv6 targets can never be good"},
+		{PROBE("targets: [\"icmp:2620:fe::fe\"]\n    quorum: @2"),
+		 "quorum: 2 of 1 IPv6 targets can never be good"},
 		{PROBE("interval: @[1s]"), "interval: " NO_INTERVAL "a list"},
 		{PROBE("interval: @200"), "interval: " NO_INTERVAL "\"200\""},
 		{PROBE("interval: @9ms"), "interval: " NO_INTERVAL "\"9ms\""},
@@ -106,7 +137,10 @@ static void test_profiles(void **state)
 #define NO_MODE "mode: must be drain, move, manual or window, not "
 #define NO_HOLD "hold: must be a duration from 0ms to 1d with its unit (ms, s, m, h, d), not "
 #define NO_FLOWS "flows: must be a whole number from 1024 to 16777216, not "
+#define NO_SHARE "flows-per-client: must be a whole number from 1 to 16777216, not "
 #define NO_MARK "must be a whole number from 1 to 4294967295, not "
+#define NO_ROOM(value, mask, most)                                                                                     \
+	"mark: above the value " value " the mask " mask " has no room for 9 more; at most " most
 static void test_small_sections(void **state)
 {
 	static const struct refusal cases[] = {
@@ -123,6 +157,9 @@ static void test_small_sections(void **state)
 		{TOP("limits: {flows: @{}}"), NO_FLOWS "an empty map"},
 		{TOP("limits: {flows: @1023}"), NO_FLOWS "\"1023\""},
 		{TOP("limits: {flows: @16777217}"), NO_FLOWS "\"16777217\""},
+		{TOP("limits: {flows-per-client: @[]}"), NO_SHARE "an empty list"},
+		{TOP("limits: {flows-per-client: @0}"), NO_SHARE "\"0\""},
+		{TOP("limits: {flows-per-client: @16777217}"), NO_SHARE "\"16777217\""},
 		{TOP("mark: @0x57000000"), "mark: " NO_MAP "\"0x57000000\""},
 		{TOP("mark: {value: @[]}"), "value: " NO_MARK "an empty list"},
 		{TOP("mark: {value: @0}"), "value: " NO_MARK "\"0\""},
@@ -133,6 +170,16 @@ static void test_small_sections(void **state)
 		{TOP("mark: {mask: 0xf0, value: @0x101}"), "mark: the value 0x101 has bits outside the mask 0xf0"},
 		{TOP("mark: {value: @1}"), "mark: the value 0x1 has bits outside the mask 0xff000000"},
 		{TOP("mark: {mask: @0x0f}"), "mark: the value 0x57000000 has bits outside the mask 0xf"},
+		{TOP("mark: {value: 1, mask: @0xf0f}"), "mark: the mask 0xf0f is not one run of bits"},
+		{TOP("mark: {mask: @0xf0000001, value: 1}"), "mark: the mask 0xf0000001 is not one run of bits"},
+		{TOP("mark: {value: 0x10, mask: @0x70}"), "mark: the mask 0x70 has less than 4 bits"},
+		{TOP("mark: {value: 0x80000000, mask: @0x80000000}"), "mark: the mask 0x80000000 has less than 4 bits"},
+		{TOP("mark: {mask: 0xf0, value: @0x70}"), NO_ROOM("0x70", "0xf0", "0x60")},
+		{TOP("mark: {mask: 0xf0000000, value: @0xf0000000}"),
+		 NO_ROOM("0xf0000000", "0xf0000000", "0x60000000")},
+		{TOP("mark: {mask: 0xffffffff, value: @0xfffffff7}"),
+		 NO_ROOM("0xfffffff7", "0xffffffff", "0xfffffff6")},
+		{TOP("mark: {value: @0xf7000000}"), NO_ROOM("0xf7000000", "0xff000000", "0xf6000000")},
 	};
 
 	(void)state;
@@ -175,6 +222,7 @@ static void test_class_wans(void **state)
 
 #define NO_AFFINITY "affinity: must be flow, src-dst or src, not "
 #define NO_FAILOVER "on-failover: must be auto, move or reset, not "
+#define NO_NONE "on-none: must be reject or drop, not "
 static void test_class_values(void **state)
 {
 	static const struct refusal cases[] = {
@@ -193,6 +241,9 @@ static void test_class_values(void **state)
 		{CLASS("on-failover: @drop"), NO_FAILOVER "\"drop\""},
 		{CLASS("on-failover: @rest"), NO_FAILOVER "\"rest\"; did you mean \"reset\"?"},
 		{CLASS("on-failover: {@hold: 20s}"), "hold: not built yet"},
+		{CLASS("on-none: @{}"), NO_NONE "an empty map"},
+		{CLASS("on-none: @none"), NO_NONE "\"none\""},
+		{CLASS("on-none: @dorp"), NO_NONE "\"dorp\"; did you mean \"drop\"?"},
 	};
 
 	(void)state;

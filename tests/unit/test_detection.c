@@ -28,17 +28,17 @@ static uint64_t cut_once(unsigned icmp, unsigned tcp, uint64_t rtt_ns, uint64_t 
 	sim.model.random = (uint32_t)random() | 1;
 	wh_model_configure(&sim.model, &sim.config, sim.number_of, sim.now_ns);
 	for (unsigned w = 0; w < 2; w++) {
-		wh_model_usable(&sim.model, w, true, NULL, sim.now_ns);
+		wh_model_usable(&sim.model, w, WH_V4, true, NULL, sim.now_ns);
 		sim.lines[w].rtt_ns = rtt_ns;
 		sim.lines[w].user_every_ns = user_every_ns;
 		sim.lines[w].user_next_ns = sim.now_ns + (uint64_t)random() % (10 * MS);
 	}
 	sim_run(&sim, SECOND + (uint64_t)random() % SECOND);
-	assert_int_equal(sim.model.wans[0].state, WH_WAN_UP);
+	assert_int_equal(sim.model.wans[0].of[WH_V4].state, WH_WAN_UP);
 	cut_ns = sim.now_ns;
 	sim.lines[0].dead = true;
 	assert_true(sim_until(&sim, 0, WH_WAN_DOWN, 5 * SECOND));
-	assert_int_equal(sim.model.wans[1].state, WH_WAN_UP);
+	assert_int_equal(sim.model.wans[1].of[WH_V4].state, WH_WAN_UP);
 	/* the record counts from the first sign, which is not before the cut but for what was in flight */
 	assert_true(last_change(&sim)->change.since_ns + rtt_ns >= cut_ns);
 	assert_true(last_change(&sim)->change.since_ns < sim.now_ns);
@@ -79,7 +79,7 @@ static void slow_interval_with_users(void **state)
 	sim_init(&sim, 1);
 	sim.config.profiles[0].interval_ns[WH_PROBE_ICMP] = 5 * SECOND;
 	wh_model_configure(&sim.model, &sim.config, sim.number_of, sim.now_ns);
-	wh_model_usable(&sim.model, 0, true, NULL, sim.now_ns);
+	wh_model_usable(&sim.model, 0, WH_V4, true, NULL, sim.now_ns);
 	sim.lines[0].user_every_ns = 20 * MS;
 	sim.lines[0].user_next_ns = sim.now_ns;
 	sim_run(&sim, 7 * SECOND);
@@ -103,7 +103,7 @@ static void health_is_quiet(void **state)
 		sim.lines[0].user_every_ns = 7 * MS;
 		sim.lines[0].user_next_ns = sim.now_ns;
 		sim_run(&sim, 20 * SECOND);
-		assert_int_equal(sim.model.wans[0].state, WH_WAN_UP);
+		assert_int_equal(sim.model.wans[0].of[WH_V4].state, WH_WAN_UP);
 		changes = sim.n_changes;
 		sim_run(&sim, 60 * SECOND);
 		assert_int_equal(sim.n_changes, changes);
@@ -119,10 +119,10 @@ static void long_way_slow_interval(void **state)
 	sim_init(&sim, 1);
 	sim.config.profiles[0].interval_ns[WH_PROBE_ICMP] = 5 * SECOND;
 	wh_model_configure(&sim.model, &sim.config, sim.number_of, sim.now_ns);
-	wh_model_usable(&sim.model, 0, true, NULL, sim.now_ns);
+	wh_model_usable(&sim.model, 0, WH_V4, true, NULL, sim.now_ns);
 	sim.lines[0].rtt_ns = 600 * MS;
 	sim_run(&sim, 30 * SECOND);
-	assert_int_equal(sim.model.wans[0].state, WH_WAN_UP);
+	assert_int_equal(sim.model.wans[0].of[WH_V4].state, WH_WAN_UP);
 	changes = sim.n_changes;
 	sim_run(&sim, 300 * SECOND);
 	assert_int_equal(sim.n_changes, changes);
@@ -163,12 +163,12 @@ static void targets_die_users_live(void **state)
 	assert_true(sim_until(&sim, 0, WH_WAN_UP, SECOND));
 	for (uint64_t end_ns = sim.now_ns + 60 * SECOND; sim.now_ns < end_ns; sim.now_ns += 10 * MS) {
 		signal.sent_ns = signal.heard_ns = sim.now_ns;
-		wh_model_signal(&sim.model, 0, &signal, sim.now_ns);
+		wh_model_signal(&sim.model, 0, WH_V4, &signal, sim.now_ns);
 		wh_model_tick(&sim.model, sim.now_ns, orders, WH_MAX_TARGETS, &n);
 		sent += n;
 	}
-	assert_int_equal(sim.model.wans[0].state, WH_WAN_SUSPECT);
-	assert_false(sim.model.wans[0].health.burst);
+	assert_int_equal(sim.model.wans[0].of[WH_V4].state, WH_WAN_SUSPECT);
+	assert_false(sim.model.wans[0].of[WH_V4].health.burst);
 	assert_in_range(sent, 600, 1200);
 	/* and then the users' traffic dies too */
 	sim.lines[0].dead = true;
@@ -202,7 +202,7 @@ static uint64_t cut_both(void)
 	sim.model.on_change = note_alive;
 	alive_at_first_death = 0xff;
 	for (unsigned w = 0; w < 2; w++) {
-		wh_model_usable(&sim.model, w, true, NULL, sim.now_ns);
+		wh_model_usable(&sim.model, w, WH_V4, true, NULL, sim.now_ns);
 		sim.lines[w].rtt_ns = MS + (uint64_t)random() % (19 * MS);
 		sim.lines[w].user_every_ns = w ? 0 : 5 * MS;
 		sim.lines[w].user_next_ns = sim.now_ns;

@@ -16,7 +16,7 @@ static void start(unsigned icmp, unsigned tcp, unsigned quorum)
 	seq = 7;
 	seed = 42;
 	memset(&health, 0, sizeof(health));
-	wh_health_configure(&health, &p, START);
+	wh_health_configure(&health, &p, WH_V4, START);
 	wh_health_start(&health, START);
 }
 
@@ -329,12 +329,12 @@ static void other_targets_start_anew(void **state)
 	answer(0, orders[0].seq, MS, START + MS);
 	p.quorum = p.down_after = 9;
 	p.interval_ns[WH_PROBE_ICMP] = 50 * MS;
-	wh_health_configure(&health, &p, START + 2 * MS);
+	wh_health_configure(&health, &p, WH_V4, START + 2 * MS);
 	assert_int_equal(health.targets[0].last, WH_TARGET_OK);
 	assert_int_equal(health.profile.quorum, 9);
 	assert_true(wh_health_next(&health) <= START + 52 * MS); /* the new interval binds at once */
-	p.targets[0].addr.s_addr ^= 1;
-	wh_health_configure(&health, &p, START + 2 * MS);
+	p.targets[0].addr.v4.s_addr ^= 1;
+	wh_health_configure(&health, &p, WH_V4, START + 2 * MS);
 	assert_int_equal(health.targets[0].last, WH_TARGET_UNKNOWN);
 }
 

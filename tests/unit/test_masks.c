@@ -10,8 +10,8 @@ static void states(unsigned n, const enum wh_wan_state *list)
 {
 	sim_init(&sim, n);
 	for (unsigned i = 0; i < n; i++) {
-		wh_model_adopt(&sim.model, i, list[i], sim.now_ns);
-		sim.model.wans[i].heard_ns = START - i * SECOND;
+		wh_model_adopt(&sim.model, i, WH_V4, list[i], sim.now_ns);
+		sim.model.wans[i].of[WH_V4].heard_ns = START - i * SECOND;
 	}
 	wh_model_wanted(&sim.model, &wanted);
 }
@@ -73,12 +73,12 @@ static void last_resort(void **state)
 	/* a tie: the first tier, which is the highest number */
 	STATES(WH_WAN_DOWN, WH_WAN_DOWN, WH_WAN_DOWN);
 	for (unsigned i = 0; i < 3; i++)
-		sim.model.wans[i].heard_ns = START;
+		sim.model.wans[i].of[WH_V4].heard_ns = START;
 	wh_model_wanted(&sim.model, &wanted);
 	expect(0, 0, 4);
 	/* one that drained until it died takes nothing new */
 	wh_model_hand(&sim.model, 2, WH_HAND_DRAIN, NULL, START);
-	assert_int_equal(sim.model.wans[2].state, WH_WAN_DOWN);
+	assert_int_equal(sim.model.wans[2].of[WH_V4].state, WH_WAN_DOWN);
 	wh_model_wanted(&sim.model, &wanted);
 	expect(0, 0, 2);
 }

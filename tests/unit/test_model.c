@@ -34,23 +34,23 @@ static void hold_is_kept(void **state)
 
 static void absent_comes_and_goes(void **state)
 {
-	struct wh_wan_model *w = &sim.model.wans[W];
+	struct wh_family_model *w = &sim.model.wans[W].of[WH_V4];
 
 	(void)state;
 	sim_init(&sim, 1);
 	assert_int_equal(w->state, WH_WAN_ABSENT);
-	wh_model_usable(&sim.model, W, false, "gateway", sim.now_ns);
+	wh_model_usable(&sim.model, W, WH_V4, false, "gateway", sim.now_ns);
 	assert_int_equal(sim.n_changes, 0);
 	assert_string_equal(w->reason, "no gateway");
-	wh_model_usable(&sim.model, W, true, NULL, sim.now_ns);
+	wh_model_usable(&sim.model, W, WH_V4, true, NULL, sim.now_ns);
 	assert_int_equal(w->state, WH_WAN_PENDING);
 	assert_string_equal(last_change(&sim)->cause, "start");
 	assert_true(sim_until(&sim, W, WH_WAN_UP, SECOND));
 	sim.n_changes = 0;
-	wh_model_usable(&sim.model, W, true, NULL, sim.now_ns); /* nothing new */
+	wh_model_usable(&sim.model, W, WH_V4, true, NULL, sim.now_ns); /* nothing new */
 	assert_int_equal(sim.n_changes, 0);
-	wh_model_usable(&sim.model, W, false, "address", sim.now_ns);
-	wh_model_usable(&sim.model, W, false, "device", sim.now_ns);
+	wh_model_usable(&sim.model, W, WH_V4, false, "address", sim.now_ns);
+	wh_model_usable(&sim.model, W, WH_V4, false, "device", sim.now_ns);
 	assert_int_equal(sim.n_changes, 1);
 	assert_string_equal(last_change(&sim)->cause, "address");
 	assert_string_equal(w->reason, "no device");
@@ -60,7 +60,7 @@ static void absent_comes_and_goes(void **state)
 	sim_run(&sim, 2 * SECOND);
 	assert_int_equal(sim.orders_sent, 0);
 	assert_int_equal(sim.n_changes, 1);
-	wh_model_usable(&sim.model, W, true, "address", sim.now_ns);
+	wh_model_usable(&sim.model, W, WH_V4, true, "address", sim.now_ns);
 	assert_int_equal(w->state, WH_WAN_DOWN);
 	assert_string_equal(last_change(&sim)->cause, "address");
 	assert_true(sim_until(&sim, W, WH_WAN_RECOVERING, 3 * SECOND));
@@ -68,7 +68,7 @@ static void absent_comes_and_goes(void **state)
 
 static void the_hand(void **state)
 {
-	struct wh_wan_model *w = &sim.model.wans[W];
+	struct wh_family_model *w = &sim.model.wans[W].of[WH_V4];
 
 	(void)state;
 	sim_start(&sim, 1);
@@ -96,7 +96,7 @@ static void the_hand(void **state)
 
 static void draining_ends_with_the_wan(void **state)
 {
-	struct wh_wan_model *w = &sim.model.wans[W];
+	struct wh_family_model *w = &sim.model.wans[W].of[WH_V4];
 
 	(void)state;
 	sim_start(&sim, 1);
@@ -120,14 +120,14 @@ static void absent_beats_the_hand(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		struct wh_wan_model *w = sim_adopt(&sim, WH_WAN_UP);
+		struct wh_family_model *w = sim_adopt(&sim, WH_WAN_UP);
 
 		wh_model_hand(&sim.model, W, verbs[i], NULL, sim.now_ns);
-		wh_model_usable(&sim.model, W, false, "carrier", sim.now_ns);
+		wh_model_usable(&sim.model, W, WH_V4, false, "carrier", sim.now_ns);
 		assert_int_equal(w->state, WH_WAN_ABSENT);
 		wh_model_hand(&sim.model, W, verbs[i], NULL, sim.now_ns);
 		assert_int_equal(w->state, WH_WAN_ABSENT);
-		wh_model_usable(&sim.model, W, true, "carrier", sim.now_ns);
+		wh_model_usable(&sim.model, W, WH_V4, true, "carrier", sim.now_ns);
 		assert_int_equal(w->state, shown[i]); /* draining: when the probes find it well again */
 		wh_model_hand(&sim.model, W, WH_HAND_AUTO, NULL, sim.now_ns);
 		assert_int_equal(w->state, WH_WAN_DOWN);
@@ -141,15 +141,15 @@ static void adoption_tells_nobody(void **state)
 		static const enum wh_hand_verb verbs[WH_WAN_STATE_COUNT] = {[WH_WAN_FORCED_DOWN] = WH_HAND_DOWN,
 									    [WH_WAN_FORCED_UP] = WH_HAND_UP,
 									    [WH_WAN_DRAINING] = WH_HAND_DRAIN};
-		struct wh_wan_model *w = sim_adopt(&sim, i);
+		struct wh_family_model *w = sim_adopt(&sim, i);
 
 		wh_model_hand(&sim.model, W, verbs[i], NULL, sim.now_ns);
-		wh_model_usable(&sim.model, W, i != WH_WAN_ABSENT, "device", sim.now_ns);
+		wh_model_usable(&sim.model, W, WH_V4, i != WH_WAN_ABSENT, "device", sim.now_ns);
 		assert_int_equal(sim.n_changes, 0);
 		assert_int_equal(w->state, i);
 		/* it goes on from there */
 		if (i == WH_WAN_ABSENT)
-			wh_model_usable(&sim.model, W, true, NULL, sim.now_ns);
+			wh_model_usable(&sim.model, W, WH_V4, true, NULL, sim.now_ns);
 		sim_run(&sim, 40 * SECOND);
 		assert_int_equal(w->judged, WH_WAN_UP);
 	}
@@ -161,7 +161,7 @@ static void adoption_tells_nobody(void **state)
 
 static void starvation_is_not_held_against_a_wan(void **state)
 {
-	struct wh_wan_model *w = &sim.model.wans[W];
+	struct wh_family_model *w = &sim.model.wans[W].of[WH_V4];
 	unsigned changes;
 
 	(void)state;
@@ -200,7 +200,7 @@ static void starvation_is_not_held_against_a_wan(void **state)
 /* Every answer comes after its time: doubtful, and then the timeouts have learnt. */
 static void a_way_that_grows_slow(void **state)
 {
-	struct wh_wan_model *w = &sim.model.wans[W];
+	struct wh_family_model *w = &sim.model.wans[W].of[WH_V4];
 
 	(void)state;
 	sim_start(&sim, 1);
@@ -219,7 +219,7 @@ static void a_way_that_grows_slow(void **state)
 
 static void strange_results(void **state)
 {
-	struct wh_wan_model *w = &sim.model.wans[W];
+	struct wh_family_model *w = &sim.model.wans[W].of[WH_V4];
 
 	(void)state;
 	sim_start(&sim, 1);
@@ -227,9 +227,9 @@ static void strange_results(void **state)
 	wh_model_result(&sim.model, W, 99, 0, WH_PROBE_ANSWERED, MS, sim.now_ns);
 	wh_model_result(&sim.model, 5, 0, 0, WH_PROBE_ANSWERED, MS, sim.now_ns); /* no such WAN */
 	wh_model_result(&sim.model, 99, 0, 0, WH_PROBE_ANSWERED, MS, sim.now_ns);
-	wh_model_usable(&sim.model, 99, true, NULL, sim.now_ns);
+	wh_model_usable(&sim.model, 99, WH_V4, true, NULL, sim.now_ns);
 	wh_model_hand(&sim.model, 99, WH_HAND_UP, NULL, sim.now_ns);
-	wh_model_adopt(&sim.model, 99, WH_WAN_UP, sim.now_ns);
+	wh_model_adopt(&sim.model, 99, WH_V4, WH_WAN_UP, sim.now_ns);
 	assert_true(w->heard_ns == 0);
 	assert_int_equal(w->state, WH_WAN_PENDING);
 	/* numbers are the model's, not a WAN's: no two probes share one */
@@ -270,18 +270,18 @@ static void reload_keeps_what_stays(void **state)
 	snprintf(config.wans[1].name, sizeof(config.wans[1].name), "new");
 	wh_model_configure(&sim.model, &config, number_of, sim.now_ns);
 	assert_int_equal(sim.n_changes, 0);
-	assert_int_equal(sim.model.wans[0].state, WH_WAN_DRAINING);
-	assert_int_equal(sim.model.wans[0].judged, WH_WAN_UP);
-	assert_int_equal(sim.model.wans[2].state, WH_WAN_ABSENT);
+	assert_int_equal(sim.model.wans[0].of[WH_V4].state, WH_WAN_DRAINING);
+	assert_int_equal(sim.model.wans[0].of[WH_V4].judged, WH_WAN_UP);
+	assert_int_equal(sim.model.wans[2].of[WH_V4].state, WH_WAN_ABSENT);
 	assert_false(sim.model.wans[1].configured);
 	sim_run(&sim, SECOND);
 	assert_int_equal(sim.n_changes, 0);
 	/* disabled: absent, and no device brings it back */
 	config.wans[0].enabled = false;
 	wh_model_configure(&sim.model, &config, number_of, sim.now_ns);
-	wh_model_usable(&sim.model, 0, true, NULL, sim.now_ns);
-	assert_int_equal(sim.model.wans[0].state, WH_WAN_ABSENT);
-	assert_string_equal(sim.model.wans[0].reason, "disabled");
+	wh_model_usable(&sim.model, 0, WH_V4, true, NULL, sim.now_ns);
+	assert_int_equal(sim.model.wans[0].of[WH_V4].state, WH_WAN_ABSENT);
+	assert_string_equal(sim.model.wans[0].of[WH_V4].reason, "disabled");
 }
 
 static void no_targets_means_up(void **state)
@@ -290,11 +290,11 @@ static void no_targets_means_up(void **state)
 	sim_init(&sim, 1);
 	sim.config.profiles[0].n_targets = 0;
 	wh_model_configure(&sim.model, &sim.config, sim.number_of, sim.now_ns);
-	wh_model_usable(&sim.model, W, true, NULL, sim.now_ns);
+	wh_model_usable(&sim.model, W, WH_V4, true, NULL, sim.now_ns);
 	sim.lines[W].dead = true;
 	sim.lines[W].user_every_ns = 10 * MS;
 	sim_run(&sim, 5 * SECOND);
-	assert_int_equal(sim.model.wans[W].state, WH_WAN_UP);
+	assert_int_equal(sim.model.wans[W].of[WH_V4].state, WH_WAN_UP);
 	assert_int_equal(sim.orders_sent, 0);
 }
 

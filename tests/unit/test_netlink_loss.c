@@ -6,9 +6,11 @@
 
 #define N_STORM 3000
 
-static void count_storm(void *arg, const struct wh_net_route4 *route)
+/* Routes to 10.0.0.0/8 and to 2001:db8:10::/48. */
+static void count_storm(void *arg, const struct wh_net_route *route)
 {
-	if (ntohl(route->dst.s_addr) >> 24 == 10)
+	if (route->family == WH_V4 ? ntohl(route->dst4.s_addr) >> 24 == 10
+				   : !memcmp(&route->dst6, "\x20\x01\x0d\xb8\0\x10", 6))
 		++*(unsigned *)arg;
 }
 
@@ -16,7 +18,7 @@ static unsigned n_storm(void)
 {
 	unsigned n = 0;
 
-	wh_netlink_each_route4(nl, count_storm, &n);
+	wh_netlink_each_route(nl, count_storm, &n);
 	return n;
 }
 
@@ -26,7 +28,8 @@ static void batch_of_routes(const char *verb)
 
 	assert_non_null(ip);
 	for (unsigned i = 0; i < N_STORM; i++)
-		fprintf(ip, "route %s 10.%u.%u.0/24 via 192.0.2.9\n", verb, i / 256, i % 256);
+		fprintf(ip, "route %s 10.%u.%u.0/24 via 192.0.2.9\nroute %s 2001:db8:10:%x::/64 via fe80::9 dev wan1\n",
+			verb, i / 256, i % 256, verb, i);
 	assert_int_equal(pclose(ip), 0);
 }
 
@@ -41,12 +44,15 @@ static void test_overrun(void **state)
 	n_changed = 0;
 	batch_of_routes("add");
 	run("ip link set wan1 mtu 1300 && ip addr add 203.0.113.1/24 dev wan2");
+	run("ip addr add 2001:db8::7/64 dev wan2 nodad && ip route add default via fe80::7 dev wan1");
 	WAIT_FOR(wh_netlink_overruns(nl) > 0);
 	WAIT_FOR(!nl->stale);
 	assert_int_equal(n_changed, 1);
 	assert_int_equal(link_of("wan1")->mtu, 1300);
 	assert_true(has_addr("wan2", "203.0.113.1"));
-	assert_int_equal(n_storm(), N_STORM);
+	assert_true(has_addr6("wan2", "2001:db8::7"));
+	assert_string_equal(gateway6_of("wan1"), "fe80::7");
+	assert_int_equal(n_storm(), 2 * N_STORM);
 	batch_of_routes("del");
 	WAIT_FOR(n_storm() == 0);
 }
@@ -246,7 +252,11 @@ static void test_malformed_messages(void **state)
 	(void)state;
 	add_addresses();
 	run("ip route add default nexthop via 192.0.2.254 nexthop via 198.51.100.254");
-	run("ip neigh add 192.0.2.7 lladdr 02:00:00:00:00:77 dev wan1");
+	run("ip route add 10.7.0.0/16 via inet6 fe80::7 dev wan1");
+	run("ip addr add 2001:db8::1/64 dev wan1 nodad && ip addr add 2001:db8:1::1 peer 2001:db8:1::2/64 dev wan2 nodad");
+	run("ip -6 route add default nexthop via fe80::7 dev wan1 nexthop via fe80::8 dev wan2");
+	run("ip route add default from 2001:db8:77::/56 via fe80::7 dev wan1");
+	run("ip neigh add 192.0.2.7 lladdr 02:00:00:00:00:77 dev wan1 && ip neigh add fe80::7 lladdr 02:00:00:00:00:77 dev wan1");
 	collect(RTM_GETLINK, &m);
 	collect(RTM_GETADDR, &m);
 	collect(RTM_GETROUTE, &m);
@@ -258,7 +268,7 @@ static void test_malformed_messages(void **state)
 		free(m.bytes[i]);
 	}
 	/* Nothing was left out above because it is never understood. */
-	assert_true(whole.links.n >= 5 && whole.addrs.n >= 2 && whole.routes.n >= 6);
+	assert_true(whole.links.n >= 5 && whole.addrs.n >= 4 && whole.routes.n >= 16);
 	wh_picture_free(&mangled);
 	wh_picture_free(&whole);
 }

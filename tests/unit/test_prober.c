@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* test_prober.c: orders to the prober, what it sends for them, and what it tells of the answers. */
+/*
+ * test_prober.c: orders to the prober, what it sends for them, and what it tells of the answers.  IPv4;
+ * test_prober6.c is its twin.
+ */
 #include "prober_fixture.h"
 
 #include <linux/icmp.h>
@@ -64,7 +67,7 @@ struct echo_frame {
 	struct ethhdr eth;
 	struct iphdr ip;
 	struct icmphdr icmp;
-	uint8_t payload[32];
+	uint8_t payload[48];
 } __attribute__((packed));
 
 static void test_wire(void **state)
@@ -90,20 +93,8 @@ static void test_wire(void **state)
 		for (unsigned other = 0; other < wan; other++)
 			assert_int_not_equal(ids[wan], ids[other]);
 	}
-	/* And nothing else: nobody asks for MACs, nobody speaks IPv6, which would take a second to begin with. */
+	/* And nothing else: nobody asks for MACs, nor joins a group, which would take a second to begin with. */
 	assert_int_equal(next_frame(wire, bytes, sizeof(bytes), 1500), 0);
-}
-
-static uint16_t checksum(const void *data, size_t len)
-{
-	const uint8_t *bytes = data;
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < len; i += 2)
-		sum += (uint32_t)bytes[i] << 8 | bytes[i + 1];
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons((uint16_t)~sum);
 }
 
 /* What a far target would answer, the identifier translated as a router does. */
@@ -116,13 +107,13 @@ static void answer(int wire, const struct echo_frame *request, size_t flip, __be
 	reply.ip.saddr = from;
 	reply.ip.daddr = to;
 	reply.ip.check = 0;
-	reply.ip.check = checksum(&reply.ip, sizeof(reply.ip));
+	reply.ip.check = checksum_of(add_sum(0, &reply.ip, sizeof(reply.ip)));
 	reply.icmp.type = ICMP_ECHOREPLY;
 	reply.icmp.un.echo.id = htons(4711);
 	if (flip < sizeof(reply.payload))
 		reply.payload[flip] ^= 1;
 	reply.icmp.checksum = 0;
-	reply.icmp.checksum = checksum(&reply.icmp, sizeof(reply.icmp) + sizeof(reply.payload));
+	reply.icmp.checksum = checksum_of(add_sum(0, &reply.icmp, sizeof(reply.icmp) + sizeof(reply.payload)));
 	assert_int_equal(send(wire, &reply, sizeof(reply), 0), sizeof(reply));
 }
 
@@ -186,14 +177,6 @@ static int listen_at(uint16_t port)
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	assert_int_equal(listen(fd, 16), 0);
 	return fd;
-}
-
-static struct wh_prober_order tcp_order(unsigned wan, const char *addr, uint16_t port, uint32_t seq)
-{
-	struct wh_prober_order order = order_of(WH_PROBE_TCP, wan, addr, seq);
-
-	order.port = port;
-	return order;
 }
 
 static void test_tcp(void **state)
@@ -292,8 +275,7 @@ static void test_unsent(void **state)
 	(void)state;
 	send_order(order); /* a WAN that cannot be */
 	expect_result(1, WH_PROBE_UNSENT);
-	order = order_of((enum wh_probe_kind)77, 0, TARGET, 2);
-	send_order(order);
+	send_order(order_of((enum wh_probe_kind)77, 0, TARGET, 2));
 	expect_result(2, WH_PROBE_UNSENT);
 	send_order(order_of(WH_PROBE_ICMP, 0, "255.255.255.255", 3)); /* not without SO_BROADCAST */
 	expect_result(3, WH_PROBE_UNSENT);

@@ -45,21 +45,6 @@ static void wait_for_no_veth(void)
 	}
 }
 
-/* The one child that process `pid` has. */
-static pid_t child_of(pid_t pid)
-{
-	char path[64];
-	FILE *file;
-	int child = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%d", &child), 1);
-	fclose(file);
-	return child;
-}
-
 /* A line of /proc/PID/status, without its name and tab. */
 static const char *status_of(pid_t pid, const char *key)
 {
@@ -117,6 +102,10 @@ static void test_device(void **state)
 		WH_PROBER_DEVICE, WH_PROBER_DEVICE, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	run(command);
 	run("test -z \"$(ip -o addr show dev " WH_PROBER_DEVICE ")\"");
+	/* Nobody has spoken, unasked: neither of neighbours nor of routers nor of groups. */
+	usleep(1500 * 1000);
+	run("test \"$(ip -s link show dev " WH_PROBER_DEVICE
+	    " | awk '/[RT]X:/ {getline; print $2}')\" = \"$(printf '0\\n0')\"");
 	wh_prober_stop(prober);
 }
 
@@ -150,7 +139,7 @@ static void test_privileges(void **state)
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
 		assert_string_equal(status_of(pid, sets[i]), "0000000000000000");
 	assert_true(secret >= 0);
-	assert_int_equal(n_descriptors(pid), 6); /* 0, 1, 2, orders, ICMP, epoll */
+	assert_int_equal(n_descriptors(pid), 7); /* 0, 1, 2, orders, ICMP of both families, epoll */
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
 	assert_true(readlink(path, its, sizeof(its) - 1) > 0);
 	assert_true(readlink("/proc/self/ns/net", own, sizeof(own) - 1) > 0);

@@ -12,12 +12,12 @@ enum event { GOOD, TEN_GOOD, BAD, BAD_QUIET, THREE_BAD_HEARD, THREE_BAD, LATE, S
 static void verdicts(enum wh_verdict_kind kind, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		wh_states_verdict(&sim.model, W, (struct wh_verdict){kind, sim.now_ns - 200 * MS}, sim.now_ns);
+		wh_states_verdict(&sim.model, W, WH_V4, (struct wh_verdict){kind, sim.now_ns - 200 * MS}, sim.now_ns);
 }
 
 static void happen(enum event event)
 {
-	struct wh_wan_model *w = &sim.model.wans[W];
+	struct wh_family_model *w = &sim.model.wans[W].of[WH_V4];
 
 	sim.now_ns += SECOND;
 	w->heard_ns = sim.now_ns - (event == THREE_BAD_HEARD ? 249 : 250) * MS;
@@ -37,14 +37,14 @@ static void happen(enum event event)
 		break;
 	case SILENCE:
 		w->silence.since_ns = sim.now_ns - 50 * MS;
-		wh_states_silent(&sim.model, W, sim.now_ns);
+		wh_states_silent(&sim.model, W, WH_V4, sim.now_ns);
 		break;
 	case HOLD:
 		sim.now_ns += 29 * SECOND;
-		wh_states_pass(&sim.model, W, sim.now_ns);
+		wh_states_pass(&sim.model, W, WH_V4, sim.now_ns);
 		break;
 	case GONE:
-		wh_model_usable(&sim.model, W, false, "carrier", sim.now_ns);
+		wh_model_usable(&sim.model, W, WH_V4, false, "carrier", sim.now_ns);
 		break;
 	default:
 		fail();
@@ -76,7 +76,7 @@ static void each_arrow(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 5; i++) {
 		for (unsigned e = 0; e < EVENTS; e++) {
-			struct wh_wan_model *w = sim_adopt(&sim, table[i].from);
+			struct wh_family_model *w = sim_adopt(&sim, table[i].from);
 
 			happen(e);
 			if (w->state != table[i].to[e])
@@ -121,7 +121,7 @@ static void causes_and_evidence(void **state)
 
 static void good_rounds_must_be_in_a_row(void **state)
 {
-	struct wh_wan_model *w;
+	struct wh_family_model *w;
 
 	(void)state;
 	w = sim_adopt(&sim, WH_WAN_DOWN);
@@ -145,15 +145,15 @@ static void good_rounds_must_be_in_a_row(void **state)
 /* Enough bad rounds while users' traffic is heard: down as soon as 250 ms have been quiet, and told in time. */
 static void down_waits_for_quiet(void **state)
 {
-	struct wh_wan_model *w;
+	struct wh_family_model *w;
 
 	(void)state;
 	w = sim_adopt(&sim, WH_WAN_UP);
 	happen(THREE_BAD_HEARD);
-	assert_true(wh_states_next(&sim.model, W, sim.now_ns) == sim.now_ns + MS);
-	wh_states_pass(&sim.model, W, sim.now_ns + MS - 1);
+	assert_true(wh_states_next(&sim.model, W, WH_V4, sim.now_ns) == sim.now_ns + MS);
+	wh_states_pass(&sim.model, W, WH_V4, sim.now_ns + MS - 1);
 	assert_int_equal(w->state, WH_WAN_SUSPECT);
-	wh_states_pass(&sim.model, W, sim.now_ns + MS);
+	wh_states_pass(&sim.model, W, WH_V4, sim.now_ns + MS);
 	assert_int_equal(w->state, WH_WAN_DOWN);
 }
 

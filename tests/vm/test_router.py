@@ -15,7 +15,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
 import lab as labs  # noqa: E402  pylint: disable=wrong-import-position
-from lab import SERVER, Lab, wait_for, wan_address  # noqa: E402  pylint: disable=wrong-import-position
+from lab import FAMILIES, SERVER, Lab, wait_for  # noqa: E402  pylint: disable=wrong-import-position
+from steering import all_up  # noqa: E402  pylint: disable=wrong-import-position
 
 # An emulated machine is slow, so nothing here is about how long a thing takes, and the lab has to wait longer too.
 PATIENCE_S = 120
@@ -23,19 +24,23 @@ SLOWNESS = 8
 
 CONFIG = """
 lan: [lan0]
-firewall: bypass
 failback: {hold: 1s}
 wans:
   fiber: {device: wan1}
   lte: {device: wan2}
 probes:
-  default: {targets: ["icmp:203.0.113.1", "icmp:203.0.113.2"], timeout: 1s}
+  default: {targets: ["icmp:203.0.113.1", "icmp:2001:db8:203::1"], timeout: 1s}
 classes:
   default: {prefer: [fiber, lte]}
 """
 
-HOOKS = [("lan0", "ingress", "wh_lan_in"), ("wan1", "ingress", "wh_wan_in"), ("wan1", "egress", "wh_wan_out")]
-HOOKS += [(device.replace("1", "2"), direction, program) for device, direction, program in HOOKS[1:]]
+LAN = {"ingress": "wh_lan_in", "egress": "wh_lan_out"}
+WAN = {"ingress": "wh_wan_in", "egress": "wh_wan_out"}
+DEVICES = {"lan0": LAN, "wan1": WAN, "wan2": WAN}
+HOOKS = [(device, direction, program) for device, hooks in DEVICES.items() for direction, program in hooks.items()]
+
+
+families = pytest.mark.parametrize("ip", FAMILIES, ids=str)
 
 
 def has_tcx():
@@ -48,6 +53,10 @@ def filters(lab):
         (device, direction): lab.run("router", "tc", "filter", "show", "dev", device, direction, check=False).stdout
         for device, direction, _ in HOOKS
     }
+
+
+def wait_up(daemon):
+    wait_for(lambda: all_up(daemon), PATIENCE_S, "all WANs to be up in both families")
 
 
 def seen_by_servers(client):
@@ -74,8 +83,9 @@ def lab(attach):
             patch.setenv("WANHELM_TC", "clsact")
         one.before = one.snapshot()
         one.start_daemon(CONFIG)
-        one.daemon.wait_states(fiber="up", lte="up")
-        one.servers()
+        wait_up(one.daemon)
+        for ip in FAMILIES:
+            one.servers(ip=ip)
         yield one
 
 
@@ -83,37 +93,52 @@ def test_hooks(lab, attach):
     shown = filters(lab)
     if attach == "clsact" or not has_tcx():
         for device, direction, program in HOOKS:
-            assert program in shown[device, direction], (device, direction)
+            for ip in FAMILIES:
+                assert f"{program}{ip.version}" in shown[device, direction], (device, direction)
             assert "direct-action" in shown[device, direction]
     else:
         assert not any(shown.values()), "with tcx there is to be no clsact filter"
         pinned = {path.name for path in (lab.daemon.bpf_dir / "links").iterdir()}
-        assert len(pinned) >= len(HOOKS), pinned
+        assert len(pinned) >= len(FAMILIES) * len(HOOKS), pinned
 
 
-def test_ping(lab):
-    lab.run("client", "ping", "-c", 3, "-i", 0.3, "-W", 10, SERVER)
+@families
+def test_ping(lab, ip):
+    lab.run("client", "ping", "-c", 3, "-i", 0.3, "-W", 10, ip.server)
 
 
+@families
 @pytest.mark.parametrize("kind", ["udp", "http", "tcp", "dns"])
-def test_steered(lab, kind):
+def test_steered(lab, kind, ip):
     """Nothing but the product translates: an answer at all means it went by us."""
-    client = lab.client(kind, "--duration", 3, "--rate", 10, "--timeout", 10)
-    assert seen_by_servers(client) == {wan_address(1)}
+    client = lab.client(kind, "--duration", 3, "--rate", 10, "--timeout", 10, ip=ip)
+    assert seen_by_servers(client) == {ip.wan(1)}
 
 
-def test_failover_and_back(lab):
-    stream = lab.client("udp", "--duration", PATIENCE_S, "--rate", 20)
+def test_shown_to_the_firewall(lab):
+    """A rule in the kernel's forward chain holds though we carry the flows."""
+    lab.nft("router", "table inet bars { chain f { type filter hook forward priority 0; udp dport 7 drop; }; }")
+    try:
+        client = lab.client("udp", "--duration", 1, "--rate", 10, "--timeout", 2)
+        assert seen_by_servers(client) == set()
+    finally:
+        lab.run("router", "nft", "delete", "table", "inet", "bars")
+
+
+@families
+def test_failover_and_back(lab, ip):
+    stream = lab.client("udp", "--duration", PATIENCE_S, "--rate", 20, ip=ip)
     wait_for(lambda: any(r.get("echoed_ns") for r in stream.records()), PATIENCE_S, "the first echo")
+    told = len(lab.daemon.events("failover"))
     lab.break_wan(1, "blackhole")
-    wait_for(lambda: stream.records()[-1].get("wan") == wan_address(2), PATIENCE_S, "echoes by wan2")
-    record = lab.daemon.wait_event("failover")
+    wait_for(lambda: stream.records()[-1].get("wan") == ip.wan(2), PATIENCE_S, "echoes by wan2")
+    record = lab.daemon.wait_event("failover", skip=told)
     stream.stop()
     assert record["wan"] == "fiber"
     lab.heal(1)
-    lab.daemon.wait_states(fiber="up")
-    client = lab.client("udp", "--duration", 1, "--rate", 10, "--timeout", 10)
-    assert seen_by_servers(client) == {wan_address(1)}
+    wait_up(lab.daemon)
+    client = lab.client("udp", "--duration", 1, "--rate", 10, "--timeout", 10, ip=ip)
+    assert seen_by_servers(client) == {ip.wan(1)}
 
 
 def test_stop_leaves_nothing(lab):

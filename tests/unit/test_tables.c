@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* test_tables.c: what is read from the tables of flows of both families: walks, replies; and the sweep's forms. */
+#include "tables_fixture.h"
+
+#include <errno.h>
+
+/* --- flows ------------------------------------------------------------------------------------------------ */
+
+static struct wh_flow4_key flow4_key(unsigned i)
+{
+	return (struct wh_flow4_key){.src_be = htonl(0x0a000000 + i),
+				     .dst_be = htonl(0xcb00710a),
+				     .sport_be = htons(4000),
+				     .dport_be = htons(443),
+				     .proto = IPPROTO_UDP};
+}
+
+static struct wh_flow6_key flow6_key(unsigned i)
+{
+	struct wh_flow6_key key = {.src_be = address6("fd00::"),
+				   .dst_be = address6("2001:db8::a"),
+				   .sport_be = htons(4000),
+				   .dport_be = htons(443),
+				   .proto = IPPROTO_UDP};
+
+	key.src_be.word_be[3] = htonl(i);
+	return key;
+}
+
+static void put_flows(struct place *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct wh_flow4_key key4 = flow4_key(i);
+		struct wh_flow6_key key6 = flow6_key(i);
+		struct wh_flow4 flow4 = {.tx_packets = i, .accepted = 7, .external_be = htonl(i)};
+		struct wh_flow6 flow6 = {.tx_packets = i, .accepted = 7, .external_be = address6("2001:db8:1::2")};
+
+		put(p->tables.flows[WH_V4], &key4, &flow4);
+		put(p->tables.flows[WH_V6], &key6, &flow6);
+	}
+}
+
+struct seen {
+	unsigned times[ENTRIES];
+	unsigned in_slice;
+};
+
+static void look_at_flow(void *arg, const struct wh_flow_entry *entry)
+{
+	struct wh_addr6 external6 = address6("2001:db8:1::2");
+	unsigned i = entry->flow.tx_packets;
+	struct seen *seen = arg;
+
+	assert_true(i < ENTRIES);
+	seen->times[i]++;
+	seen->in_slice++;
+	assert_int_equal(entry->flow.accepted, 7);
+	assert_int_equal(wh_flow_proto(entry), IPPROTO_UDP);
+	assert_int_equal(wh_flow_sport(entry), htons(4000));
+	assert_int_equal(wh_flow_dport(entry), htons(443));
+	if (entry->family == WH_V4) {
+		assert_int_equal(entry->key4.src_be, htonl(0x0a000000 + i));
+		assert_int_equal(entry->external4_be, htonl(i));
+	} else {
+		assert_int_equal(entry->key6.src_be.word_be[3], htonl(i));
+		assert_memory_equal(&entry->external6_be, &external6, sizeof(external6));
+	}
+}
+
+static void test_every_flow_is_walked_once_in_slices(void **state)
+{
+	struct place *p = place(state);
+	static struct seen seen;
+
+	put_flows(p, ENTRIES);
+	for (enum wh_family family = WH_V4; family < WH_FAMILIES; family++) {
+		struct wh_flow_walk walk = {0};
+		unsigned slices = 0;
+
+		memset(&seen, 0, sizeof(seen));
+		for (; !walk.done; slices++) {
+			seen.in_slice = 0;
+			assert_int_equal(wh_tables_walk(&p->tables, family, &walk, 256, look_at_flow, &seen), 0);
+			assert_true(seen.in_slice <= 256);
+		}
+		assert_true(slices >= ENTRIES / 256);
+		for (unsigned i = 0; i < ENTRIES; i++)
+			assert_int_equal(seen.times[i], 1);
+	}
+}
+
+static void test_a_slice_smaller_than_a_hash_chain_grows(void **state)
+{
+	struct place *p = place(state);
+	struct wh_flow_walk walk = {0};
+	static struct seen seen;
+
+	put_flows(p, ENTRIES);
+	memset(&seen, 0, sizeof(seen));
+	while (!walk.done)
+		assert_int_equal(wh_tables_walk(&p->tables, WH_V6, &walk, 1, look_at_flow, &seen), 0);
+	for (unsigned i = 0; i < ENTRIES; i++)
+		assert_int_equal(seen.times[i], 1);
+}
+
+static void test_the_reply_of_a_flow(void **state)
+{
+	struct place *p = place(state);
+	struct wh_flow_entry entry4 = {.family = WH_V4, .key4 = flow4_key(1), .external4_be = htonl(0xc6120102)};
+	struct wh_flow_entry entry6 = {
+		.family = WH_V6, .key6 = flow6_key(1), .external6_be = address6("2001:db8:1::2")};
+	struct wh_reply4_key key4 = {.remote_be = entry4.key4.dst_be,
+				     .external_be = entry4.external4_be,
+				     .remote_port_be = htons(443),
+				     .external_port_be = htons(20001),
+				     .proto = IPPROTO_UDP,
+				     .wan = 3};
+	struct wh_reply6_key key6 = {.remote_be = entry6.key6.dst_be,
+				     .external_be = entry6.external6_be,
+				     .remote_port_be = htons(443),
+				     .external_port_be = htons(20001),
+				     .proto = IPPROTO_UDP,
+				     .wan = 3};
+	struct wh_reply4 reply4 = {.rx_packets = 4, .lan = 1};
+	struct wh_reply6 reply6 = {.rx_packets = 6, .lan = 1};
+	struct wh_reply reply = {.rx_packets = 99};
+
+	put(p->tables.replies[WH_V4], &key4, &reply4);
+	put(p->tables.replies[WH_V6], &key6, &reply6);
+	entry4.flow.pin = entry6.flow.pin = (union wh_pin){.wan = 2, .external_port = htons(20001)};
+	assert_int_equal(wh_tables_reply(&p->tables, &entry4, &reply), -ENOENT);
+	assert_int_equal(wh_tables_reply(&p->tables, &entry6, &reply), -ENOENT);
+	assert_int_equal(reply.rx_packets, 99);
+	entry4.flow.pin.wan = entry6.flow.pin.wan = 3;
+	assert_int_equal(wh_tables_reply(&p->tables, &entry4, &reply), 0);
+	assert_int_equal(reply.rx_packets, 4);
+	assert_int_equal(wh_tables_reply(&p->tables, &entry6, &reply), 0);
+	assert_int_equal(reply.rx_packets, 6);
+}
+
+/* --- bindings, ports, clients ----------------------------------------------------------------------------- */
+
+static void add_bind(void *arg, const void *key, const struct wh_bind *bind)
+{
+	const struct wh_bind4_key *bind4 = key;
+	const struct wh_bind6_key *bind6 = key;
+
+	*(unsigned *)arg += bind->users;
+	assert_int_equal(bind->users == 4 ? bind4->port_be : bind6->port_be, htons(bind->users));
+}
+
+static void test_bindings(void **state)
+{
+	struct place *p = place(state);
+	struct wh_bind4_key key4 = {.addr_be = 1, .port_be = htons(4)};
+	struct wh_bind6_key key6 = {.addr_be = address6("fd00::1"), .port_be = htons(6)};
+	struct wh_bind bind = {.users = 4};
+	unsigned users = 0;
+
+	put(p->tables.binds[WH_V4], &key4, &bind);
+	bind.users = 6;
+	put(p->tables.binds[WH_V6], &key6, &bind);
+	for (enum wh_family family = WH_V4; family < WH_FAMILIES; family++) {
+		struct wh_flow_walk walk = {0};
+
+		assert_int_equal(wh_tables_walk_binds(&p->tables, family, &walk, 8, add_bind, &users), 0);
+		assert_true(walk.done);
+	}
+	assert_int_equal(users, 10);
+}
+
+static void add_port(void *arg, const struct wh_port_key *key, uint32_t freed_s)
+{
+	*(unsigned *)arg += freed_s;
+	assert_int_equal(key->port_be, htons(20000));
+}
+
+static void test_ports(void **state)
+{
+	struct place *p = place(state);
+	struct wh_port_key key = {.port_be = htons(20000), .proto = IPPROTO_UDP, .wan = 1};
+	struct wh_port4 port4 = {.freed_s = 40};
+	struct wh_port6 port6 = {.freed_s = 600};
+	unsigned sum = 0;
+
+	put(p->tables.ports[WH_V4], &key, &port4);
+	put(p->tables.ports[WH_V6], &key, &port6);
+	for (enum wh_family family = WH_V4; family < WH_FAMILIES; family++) {
+		struct wh_flow_walk walk = {0};
+
+		assert_int_equal(wh_tables_walk_ports(&p->tables, family, &walk, 8, add_port, &sum), 0);
+	}
+	assert_int_equal(sum, 640);
+}
+
+static void forget(void *arg, const struct wh_client_key *key, uint32_t flows)
+{
+	const struct place *p = arg;
+
+	(void)flows;
+	wh_tables_forget_client(&p->tables, key);
+}
+
+static void test_only_clients_without_flows_are_forgotten(void **state)
+{
+	struct place *p = place(state);
+	struct wh_client_key idle = {.low_be = 1}, busy = {.high_be = 1};
+	struct wh_client none = {0}, one = {1}, found;
+	struct wh_flow_walk walk = {0};
+
+	put(p->tables.clients, &idle, &none);
+	put(p->tables.clients, &busy, &one);
+	assert_int_equal(wh_tables_walk_clients(&p->tables, &walk, 8, forget, p), 0);
+	assert_int_not_equal(bpf_map_lookup_elem(p->tables.clients, &idle, &found), 0);
+	assert_int_equal(bpf_map_lookup_elem(p->tables.clients, &busy, &found), 0);
+}
+
+static void test_forms(void **state)
+{
+	struct place *p = place(state);
+	struct wh_flow_entry entry4 = {.family = WH_V4, .key4 = flow4_key(5)};
+	struct wh_flow_entry entry6 = {.family = WH_V6, .key6 = flow6_key(6)};
+	struct wh_bind6_key bind6 = {.addr_be = address6("fd00::1")};
+	struct wh_port_key port = {.port_be = 9};
+
+	wh_tables_form_flow(&p->tables, &entry4);
+	wh_tables_form_flow(&p->tables, &entry6);
+	wh_tables_form_flow(&p->tables, &entry6);
+	wh_tables_form_bind(&p->tables, WH_V6, &bind6);
+	wh_tables_form_port(&p->tables, WH_V4, &port);
+	assert_int_equal(wh_tables_form(&p->tables, WH_V4)->flows, 1);
+	assert_int_equal(wh_tables_form(&p->tables, WH_V4)->binds, 0);
+	assert_int_equal(wh_tables_form(&p->tables, WH_V4)->ports, 1);
+	assert_int_equal(p->form6.flows, 2);
+	assert_int_equal(p->form6.binds, 1);
+	assert_memory_equal(&p->form4.flow[0], &entry4.key4, sizeof(entry4.key4));
+	assert_memory_equal(&p->form6.flow[1], &entry6.key6, sizeof(entry6.key6));
+	assert_memory_equal(&p->form6.bind[0], &bind6, sizeof(bind6));
+	assert_memory_equal(&p->form4.port[0], &port, sizeof(port));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_every_flow_is_walked_once_in_slices, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_slice_smaller_than_a_hash_chain_grows, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_reply_of_a_flow, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bindings, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_ports, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_only_clients_without_flows_are_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_forms, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
