@@ -50,7 +50,7 @@ _wanhelm_read_line() {
 			_wanhelm_dirs+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
 			i=$((i + 1))
 			;;
-		--for | --reason | --wan | --class | --src | --top | --since) i=$((i + 1)) ;;
+		--for | --reason | --wan | --class | --src | --top | --since | --config | -c) i=$((i + 1)) ;;
 		-*) ;;
 		*) _wanhelm_words+=("${COMP_WORDS[i]}") ;;
 		esac
@@ -83,6 +83,7 @@ _wanhelm() {
 	--run-dir | --bpf-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current") && return ;;
 	--wan) mapfile -t COMPREPLY < <(compgen -W "$(_wanhelm_wans)" -- "$current") && return ;;
 	--class) mapfile -t COMPREPLY < <(compgen -W "$(_wanhelm_classes)" -- "$current") && return ;;
+	--config | -c) mapfile -t COMPREPLY < <(compgen -f -- "$current") && return ;;
 	--for | --reason | --src | --top | --since) return ;;
 	esac
 	verb=$(_wanhelm_verb)
