@@ -10,7 +10,8 @@ static __always_inline struct wh_client_key client_key(const addr_t *client)
 #if WH_FAMILY == 4
 	struct wh_client_key key = {.high_be = 0, .low_be = *client};
 #else
-	struct wh_client_key key = {.high_be = client->word_be[2], .low_be = client->word_be[3]};
+	struct wh_client_key key = {.high_be = client->word_be[0] ^ client->word_be[2],
+				    .low_be = client->word_be[1] ^ client->word_be[3]};
 #endif
 
 	return key;

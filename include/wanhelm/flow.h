@@ -281,7 +281,7 @@ struct wh_fragment {
 	__u8 pad;
 };
 
-/* How many flows a client has: an IPv4 address (in `low`, `high` 0), or an IPv6 interface identifier. */
+/* How many flows a client has: an IPv4 address (in `low`, `high` 0), or an IPv6 one, its halves folded. */
 struct wh_client_key {
 	__be32 high_be;
 	__be32 low_be;
