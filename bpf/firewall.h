@@ -37,7 +37,6 @@ COLD int pending_note(const struct packet *p, const struct origin *from, __u32 w
 	pending.lan = from->lan;
 	pending.class = from->class;
 	pending.flags = from->flags;
-	pending.mac_tag = p->mac_tag;
 	__builtin_memcpy(pending.client_mac, from->client_mac, ETH_ALEN);
 	bpf_map_update_elem(&wh_pending, &key, &pending, BPF_ANY);
 	return 0;
@@ -50,11 +49,12 @@ APART pending_t *pending_find(const struct packet *p)
 	return bpf_map_lookup_elem(&wh_pending, &key);
 }
 
-static __always_inline int is_pending(const struct packet *p)
+/* What lan_in noted of a client's packet; not what the kernel brought to a client itself. */
+static __always_inline pending_t *pending_of_client(const struct packet *p)
 {
 	pending_t *pending = pending_find(p);
 
-	return pending && !(pending->flags & WH_FLOW_FOREIGN);
+	return pending && !(pending->flags & WH_FLOW_FOREIGN) ? pending : NULL;
 }
 
 /* Whether rules or routes have changed since the kernel accepted the flow. */

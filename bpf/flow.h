@@ -146,11 +146,9 @@ static __always_inline int flow_bind(const struct packet *p, const struct origin
 }
 
 /* The other CPU that had a packet of this flow may have been first: then its flow serves both. */
-APART int flow_join(const struct packet *p, int reason)
+static __always_inline int flow_join(const struct packet *p, int reason)
 {
-	flow_key_t key = flow_key(p);
-
-	return bpf_map_lookup_elem(&wh_flows, &key) ? 0 : reason;
+	return flow_find(p) ? 0 : reason;
 }
 
 /* A flow's first packet, on the WAN that was chosen: bind, enter. 0: it stands in wh_flows now; or -reason. */

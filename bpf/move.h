@@ -44,28 +44,20 @@ static __always_inline void settle_bind(const struct packet *p, struct wh_bind *
 	}
 }
 
-/* At egress the frame no longer knows who sent it: the old reply's entry does. */
-APART int move_mac(const flow_key_t *key, const flow_t *flow, __u64 old_word, reply_t *reply)
-{
-	union wh_pin old_pin = {.word = old_word};
-	reply_key_t old_key = reply_key(key, &flow->external_be, old_pin);
-	reply_t *old = bpf_map_lookup_elem(&wh_replies, &old_key);
-
-	if (old)
-		__builtin_memcpy(reply->client_mac, old->client_mac, ETH_ALEN);
-	return 0;
-}
-
 /* Enter the flow for its answers on WAN `to` and change its pin; -reason with nothing changed. */
 static __always_inline int move_pin(const struct packet *p, flow_t *flow, union wh_pin old, __u32 to,
 				    const struct wh_wan *wan, struct wh_bind *bind, struct making *m)
 {
 	struct origin from = {.lan = flow->lan, .class = flow->class, .flags = flow->flags & FLOW_OWN_FLAGS};
 	union wh_pin next = {.wan = to, .generation = old.generation + 1};
+	reply_t *old_reply;
 	int reason;
 
 	reply_init(p, &from, &m->reply);
-	move_mac(&m->key, flow, old.word, &m->reply);
+	/* At egress the frame no longer knows who sent it: the old reply's entry does. */
+	old_reply = reply_at(&m->key, &flow->external_be, old.word);
+	if (old_reply)
+		__builtin_memcpy(m->reply.client_mac, old_reply->client_mac, ETH_ALEN);
 	m->reply.generation = next.generation;
 	reason = lease_take(p, to, wan, bind, &m->lease);
 	if (reason)
@@ -184,35 +176,38 @@ static __always_inline __u32 destination_wan(const struct packet *p, const flow_
 #define FATE_WAN(fate) ((__u32)(fate) >> 8)
 #define FATE_KIND(fate) ((fate)&0xff)
 
+/* The WAN that a flow is to be on; its class's masks say which may keep it, and which may take it. */
+static __always_inline __u32 next_wan(const struct packet *p, const flow_t *flow, __u32 keep, __u32 fresh)
+{
+	__u32 only = destination_wan(p, flow);
+	bind_key_t key = bind_key(p);
+	struct wh_bind *bind;
+
+	if (only < WH_MAX_WANS) /* alive or not */
+		return only;
+	if (keep & (1U << (flow->pin.wan & 7))) /* only its address changed */
+		return flow->pin.wan;
+	/* Where another flow of the same endpoint has gone already, this one follows. */
+	bind = has_ports(p->proto) ? bpf_map_lookup_elem(&wh_binds, &key) : NULL;
+	if (bind && bind->home < WH_MAX_WANS && (keep & (1U << bind->home)))
+		return bind->home;
+	return select_wan(p, flow->class, may_carry(p, fresh, flow->flags));
+}
+
 /*
- * What becomes of a flow that may not stay as it is; `keep` and `fresh` are its class's masks.  Without a better WAN
- * it stays: nothing is moved or reset for nothing.
+ * What becomes of a flow that may not stay as it is.  Without a better WAN it stays: nothing is moved or reset for
+ * nothing.
  */
 COLD int flow_fate(const struct packet *p, __u32 keep, __u32 fresh)
 {
-	struct wh_bind *bind;
 	struct wh_wan *wan;
-	bind_key_t key;
 	flow_t *flow;
 	__u32 to;
 
 	flow = p ? flow_find(p) : NULL;
 	if (!flow)
 		return FATE_STAY;
-	key = bind_key(p);
-	to = destination_wan(p, flow);
-	if (to < WH_MAX_WANS) {
-		; /* by no other, alive or not */
-	} else if (keep & (1U << (flow->pin.wan & 7))) {
-		to = flow->pin.wan; /* only its address changed */
-	} else {
-		/* Where another flow of the same endpoint has gone already, this one follows. */
-		bind = has_ports(p->proto) ? bpf_map_lookup_elem(&wh_binds, &key) : NULL;
-		if (bind && bind->home < WH_MAX_WANS && (keep & (1U << bind->home)))
-			to = bind->home;
-		else
-			to = select_wan(p, flow->class, may_carry(p, fresh, flow->flags));
-	}
+	to = next_wan(p, flow, keep, fresh);
 	wan = wan_row(to);
 	if (!wan || (to == flow->pin.wan && source_stands(wan, &p->src_be, flow->flags, &flow->external_be)))
 		return FATE_STAY;

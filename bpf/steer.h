@@ -141,10 +141,10 @@ static __always_inline int answer_for(int reason, __u32 class, __u32 mtu, struct
 /* Who sent what comes by the kernel: as lan_in noted it, or as the flow's reply has it. */
 static __always_inline void answer_to_client(const struct packet *p, const struct route *r, struct answer *a)
 {
-	pending_t *pending = pending_find(p);
+	pending_t *pending = pending_of_client(p);
 	reply_t *reply;
 
-	if (pending && !(pending->flags & WH_FLOW_FOREIGN)) {
+	if (pending) {
 		a->lan = pending->lan;
 		__builtin_memcpy(a->client_mac, pending->client_mac, ETH_ALEN);
 		return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * sweep.bpf.c: takes out what is over.  User space walks the tables, writes the keys of what looks idle into
- * wh_sweep4 or wh_sweep6 and runs this, which is compiled once a family; here each is looked at again, and changed by compare-and-exchange only, so that a
- * packet that comes meanwhile wins.
+ * wh_sweep4 or wh_sweep6 and runs this, which is compiled once a family; here each is looked at again, and changed by
+ * compare-and-exchange only, so that a packet that comes meanwhile wins.
  *
  * A flow goes live → dying in one call and dying → dead → deleted in a later one; a packet between the two
  * revives it.  The worst outcome of a race: a packet that falls between `dead` and the deletion, a few
@@ -20,8 +20,7 @@ static __always_inline sweep_t *sweep_form(void)
 /* What the server has sent so far, as its reply's entry has it. */
 static __always_inline __u8 server_seen(const flow_key_t *key, const flow_t *flow, union wh_pin pin)
 {
-	reply_key_t its_reply = reply_key(key, &flow->external_be, pin);
-	reply_t *reply = bpf_map_lookup_elem(&wh_replies, &its_reply);
+	reply_t *reply = reply_at(key, &flow->external_be, pin.word);
 
 	return reply ? reply->tcp : 0;
 }
@@ -180,7 +179,6 @@ COLD int expire_port(const struct wh_port_key *key, __u64 now_ns)
 {
 	sweep_t *form = sweep_form();
 	port_t *port = key ? bpf_map_lookup_elem(&wh_ports, key) : NULL;
-
 	__u32 freed_s = port ? *(volatile __u32 *)&port->freed_s : 0;
 
 	if (!freed_s || !form)

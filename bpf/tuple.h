@@ -99,7 +99,16 @@ APART flow_t *flow_find(const struct packet *p)
 	return bpf_map_lookup_elem(&wh_flows, &key);
 }
 
-/* The entry of a flow's answers. */
+/* The entry of the answers of a flow that leaves from `external` and the pin's port. */
+APART reply_t *reply_at(const flow_key_t *flow, const addr_t *external, __u64 pin_word)
+{
+	union wh_pin pin = {.word = pin_word};
+	reply_key_t key = reply_key(flow, external, pin);
+
+	return bpf_map_lookup_elem(&wh_replies, &key);
+}
+
+/* The same of a packet's flow. */
 APART reply_t *reply_find(const struct packet *p, const flow_t *flow)
 {
 	reply_key_t key = {.remote_be = p->dst_be,

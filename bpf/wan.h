@@ -145,7 +145,7 @@ COLD int guard(struct __sk_buff *skb, struct packet *p, __u32 via)
 /* Accepted by the firewall, as lan_in noted it; or rewritten on the way, then it stays with the kernel. */
 static __always_inline int open_shown(const struct packet *p, __u32 via)
 {
-	pending_t *pending = pending_find(p);
+	pending_t *pending = pending_of_client(p);
 	struct wh_route to = route_of(&p->dst_be);
 	struct origin from = {.lan = via, .class = classify(p), .flags = WH_FLOW_KERNEL, .wan = WH_WAN_NONE};
 	struct choice choice;
@@ -153,7 +153,7 @@ static __always_inline int open_shown(const struct packet *p, __u32 via)
 
 	if (to.kind == WH_ROUTE_WAN)
 		from.wan = to.wan;
-	if (pending && !(pending->flags & WH_FLOW_FOREIGN)) {
+	if (pending) {
 		from.lan = pending->lan;
 		from.class = pending->class;
 		from.flags = 0;
@@ -256,7 +256,7 @@ COLD int open_at_egress(struct __sk_buff *skb, const struct packet *p, __u32 via
 	if (!p || !wan)
 		return -WH_REASON_KERNEL_OWN;
 	/* Without our mark where a rule of the user's wrote another one over it; lan_in noted it all the same. */
-	if (mark != WH_MARK_VALUES || (ctx_is_forwarded(skb) && is_pending(p)))
+	if (mark != WH_MARK_VALUES || (ctx_is_forwarded(skb) && pending_of_client(p)))
 		return open_shown(p, via);
 	reason = open_answer(skb, p);
 	return reason == NO_ANSWER ? open_own(skb, p, via, wan) : reason;
@@ -265,10 +265,10 @@ COLD int open_at_egress(struct __sk_buff *skb, const struct packet *p, __u32 via
 /* The kernel has let a client by that moved to another LAN: its answers go there from now on. */
 APART int learn_lan(const struct packet *p, flow_t *flow)
 {
-	pending_t *pending = flow->flags & (WH_FLOW_KERNEL | WH_FLOW_PROBE) ? NULL : pending_find(p);
+	pending_t *pending = flow->flags & (WH_FLOW_KERNEL | WH_FLOW_PROBE) ? NULL : pending_of_client(p);
 	reply_t *reply;
 
-	if (!pending || (pending->flags & WH_FLOW_FOREIGN) || pending->lan == flow->lan)
+	if (!pending || pending->lan == flow->lan)
 		return 0;
 	reply = reply_find(p, flow);
 	if (reply) {

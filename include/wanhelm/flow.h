@@ -222,7 +222,7 @@ struct wh_pending {
 	__u8 class;
 	__u8 wan;   /* the WAN that was chosen */
 	__u8 flags; /* WH_FLOW_FOREIGN: the kernel's own */
-	__u16 mac_tag;
+	__u8 pad[2];
 };
 
 /* Who sent us something that was no answer: what goes back leaves by the same WAN, from the address that was asked. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "kern/family.h"
 #include "kern/neighbour_pin.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -164,9 +165,7 @@ void wh_neighbours_fill(struct wh_daemon *d, unsigned wan, struct wh_wan *row)
 
 static bool is_alive(const struct wh_daemon *d, unsigned wan, enum wh_family family)
 {
-	uint8_t alive = family == WH_V4 ? d->stored.alive.alive4 : d->stored.alive.alive6;
-
-	return alive & (1U << wan);
+	return wh_alive_of(d->stored.alive, family) & (1U << wan);
 }
 
 /* The gateway whose entry is to be pinned now, or NULL. */

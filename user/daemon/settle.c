@@ -8,6 +8,7 @@
 
 #include "conf/conf.h"
 #include "daemon/daemon.h"
+#include "kern/family.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -47,10 +48,10 @@ static void forget_old_numbers(struct wh_daemon *d)
 static void owe_sessions(struct wh_daemon *d, const struct wh_wan old_wans[WH_MAX_WANS])
 {
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		if (old_wans[wan].name[0] && !(d->stored.alive.alive4 & (1U << wan)))
-			d->owed[WH_V4] |= (uint8_t)(1U << wan);
-		if (old_wans[wan].name[0] && !(d->stored.alive.alive6 & (1U << wan)))
-			d->owed[WH_V6] |= (uint8_t)(1U << wan);
+		for (enum wh_family family = 0; family < WH_FAMILIES && old_wans[wan].name[0]; family++) {
+			if (!(wh_alive_of(d->stored.alive, family) & (1U << wan)))
+				d->owed[family] |= (uint8_t)(1U << wan);
+		}
 	}
 }
 

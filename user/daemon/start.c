@@ -15,7 +15,6 @@
 
 #include <bpf/bpf.h>
 
-#include "conf/conf.h"
 #include "daemon/daemon.h"
 #include "lib/clock.h"
 #include "lib/log.h"
