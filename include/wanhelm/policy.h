@@ -33,12 +33,23 @@ enum wh_on_failover {
 /* What becomes of a new flow that no WAN may carry. */
 enum wh_on_none { WH_NONE_REJECT = 0, WH_NONE_DROP = 1 };
 
+/* What is done with a class's packets. */
+enum wh_class_action {
+	WH_CLASS_STEER = 0,
+	WH_CLASS_KERNEL = 1, /* never steered: left to the kernel */
+	WH_CLASS_DROP = 2,
+	WH_CLASS_REJECT = 3, /* dropped, and the sender told: administratively prohibited */
+};
+
 struct wh_class {
 	char name[WH_NAME_LEN]; /* empty: the number is not in use */
 	__u8 affinity;		/* enum wh_affinity */
 	__u8 on_failover;	/* enum wh_on_failover */
 	__u8 on_none;		/* enum wh_on_none */
-	__u8 pad[5];
+	__u8 action;		/* enum wh_class_action */
+	__u8 allowed;		/* WANs that the class may ever use, bit by number: no mask can add to them */
+	__u8 mark_dscp;		/* written into what leaves; 0xff: nothing is */
+	__u8 pad[2];
 };
 
 _Static_assert(sizeof(struct wh_bucket_table) == 4096, "layout");

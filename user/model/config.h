@@ -13,9 +13,18 @@
 #include <stdint.h>
 #include <wanhelm/abi.h>
 #include <wanhelm/policy.h>
+#include <wanhelm/rules.h>
 
 #define WH_MAX_PROFILES 8
 #define WH_MAX_TARGETS 16
+/* Of all match lines together. */
+#define WH_MAX_PREFIXES 8192
+#define WH_MAX_PORT_RANGES 4096
+#define WH_MAX_DOMAINS 1024
+#define WH_DOMAIN_TEXT 32768 /* bytes, the ends of names counted */
+#define WH_MAX_VLANS 8	     /* of one line */
+#define WH_MAX_FILES 16	     /* the configuration and what it includes */
+#define WH_FILE_LEN 128
 
 enum wh_firewall_choice { WH_CONF_FIREWALL_KERNEL, WH_CONF_FIREWALL_UNTRACKED, WH_CONF_FIREWALL_BYPASS };
 enum wh_nat { WH_NAT_MASQUERADE, WH_NAT_NONE };
@@ -23,6 +32,14 @@ enum wh_nat6 { WH_NAT6_AUTO, WH_NAT6_NPT, WH_NAT6_MASQUERADE, WH_NAT6_NONE };
 enum wh_filtering { WH_FILTER_ADDRESS_AND_PORT, WH_FILTER_ENDPOINT_INDEPENDENT };
 enum wh_probe_kind { WH_PROBE_ICMP, WH_PROBE_TCP, WH_PROBE_KINDS };
 enum wh_failback_mode { WH_FAILBACK_DRAIN };
+enum wh_algorithm {
+	WH_ALGORITHM_WEIGHTED,
+	WH_ALGORITHM_OVERFLOW,
+	WH_ALGORITHM_LEAST_USED,
+	WH_ALGORITHM_LOWEST_LATENCY
+};
+enum wh_sla_action { WH_SLA_NEW, WH_SLA_MOVE };
+enum wh_quota_action { WH_QUOTA_AVOID, WH_QUOTA_BLOCK };
 
 /* An address of either family. */
 struct wh_address {
@@ -52,6 +69,14 @@ struct wh_conf_profile {
 	uint64_t timeout_ns; /* 0: auto */
 };
 
+/* A month's traffic, both directions, counted in IP bytes. */
+struct wh_conf_quota {
+	uint64_t limit_bytes; /* 0: none */
+	unsigned reset_day;   /* 1..31; a month without that day has its last */
+	unsigned warn_percent;
+	enum wh_quota_action action;
+};
+
 struct wh_conf_wan {
 	char name[WH_NAME_LEN];
 	char device[IFNAMSIZ];
@@ -73,6 +98,10 @@ struct wh_conf_wan {
 	uint16_t port_first;
 	uint16_t port_last;
 	unsigned profile; /* index into profiles */
+	bool metered;	  /* used only by classes that name it */
+	uint64_t up_bps;  /* its bandwidth, bits a second; 0: not known */
+	uint64_t down_bps;
+	struct wh_conf_quota quota;
 };
 
 /* A class's WANs: tiers in order of preference, each with weighted members. */
@@ -86,14 +115,79 @@ struct wh_conf_tier {
 	unsigned n_members;
 };
 
+/* Limits of a class; a WAN outside one of them takes no new flows of it while another is inside. */
+struct wh_conf_sla {
+	uint64_t latency_ns; /* 0: no limit */
+	uint64_t jitter_ns;  /* 0: no limit */
+	uint32_t loss_ppm;   /* millionths; 0: no limit */
+	enum wh_sla_action action;
+};
+
+#define WH_DSCP_KEEP 0xff
+
 struct wh_conf_class {
 	char name[WH_NAME_LEN];
-	struct wh_conf_tier
-		tiers[WH_MAX_WANS]; /* complete: WANs left out in the file stand in the last tier, unless `only` */
+	/*
+	 * Complete: WANs that the file does not list stand in a last tier, unless `only`.  What the class must never
+	 * use stands nowhere, nor does a metered WAN that it does not name.
+	 */
+	struct wh_conf_tier tiers[WH_MAX_WANS];
 	unsigned n_tiers;
+	uint8_t never; /* WANs, bit by index */
+	enum wh_algorithm algorithm;
 	enum wh_affinity affinity;
 	enum wh_on_failover on_failover;
 	enum wh_on_none on_none;
+	enum wh_class_action action;
+	struct wh_conf_sla sla;
+	uint64_t rate_bps;     /* each direction, a WAN; 0: no limit */
+	uint64_t degraded_bps; /* the same off the first tier and on metered WANs; 0: as rate_bps */
+	uint8_t mark_dscp;     /* what leaves is marked so; WH_DSCP_KEEP: as it came */
+};
+
+/* Part of one of the pools of struct wh_config; n == 0: the field may be anything. */
+struct wh_conf_span {
+	uint32_t first;
+	uint32_t n;
+};
+
+struct wh_conf_prefix {
+	struct wh_address addr; /* host bits 0 */
+	unsigned len;
+};
+
+/* Host order, both ends included. */
+struct wh_conf_port_range {
+	uint16_t first;
+	uint16_t last;
+};
+
+/* A name, lower case, without a dot at its end: the one itself, or (*.x) it and whatever is below it. */
+struct wh_conf_domain {
+	uint32_t text; /* offset in domain_text */
+	bool below;
+};
+
+/* One line of a class's `match`: all its fields must hold. */
+struct wh_conf_match {
+	unsigned class; /* index into classes */
+	unsigned file;	/* index into files */
+	unsigned line;	/* in that file, from 1 */
+	bool in_any;
+	bool in_router;			 /* the router's own traffic */
+	uint64_t in_lans;		 /* bit by index into lan */
+	uint16_t in_vlans[WH_MAX_VLANS]; /* the LAN devices that are VLANs of these numbers */
+	unsigned n_in_vlans;
+	struct wh_conf_span from;  /* into prefixes */
+	struct wh_conf_span to;	   /* into prefixes */
+	struct wh_conf_span sport; /* into port_ranges */
+	struct wh_conf_span dport; /* into port_ranges */
+	struct wh_conf_span names; /* into domains */
+	bool proto_any;
+	uint32_t protos[256 / 32]; /* bit by IP protocol; only those with ports where a port is asked for */
+	uint64_t dscp;		   /* bit by code point; 0: any */
+	uint32_t mark;
+	uint32_t mark_mask; /* 0: any */
 };
 
 struct wh_config {
@@ -113,6 +207,19 @@ struct wh_config {
 	uint32_t mark_mask;
 	struct wh_conf_class classes[WH_MAX_CLASSES]; /* the last is "default" */
 	unsigned n_classes;
+	struct wh_conf_match
+		matches[WH_MAX_LINES]; /* in the order in which they are tried: those of a class together */
+	unsigned n_matches;
+	struct wh_conf_prefix prefixes[WH_MAX_PREFIXES];
+	unsigned n_prefixes;
+	struct wh_conf_port_range port_ranges[WH_MAX_PORT_RANGES];
+	unsigned n_port_ranges;
+	struct wh_conf_domain domains[WH_MAX_DOMAINS];
+	unsigned n_domains;
+	char domain_text[WH_DOMAIN_TEXT];
+	unsigned domain_text_len;
+	char files[WH_MAX_FILES][WH_FILE_LEN]; /* [0] is the configuration itself */
+	unsigned n_files;
 };
 
 #endif
