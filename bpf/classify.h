@@ -155,10 +155,11 @@ static __always_inline const struct wh_vector *name_lines(__u32 slot, const stru
 }
 
 /*
- * Class and line of a packet that comes in by LAN number `in`; WH_IN_ROUTER: from none of them.  Nothing is written
+ * Class and line of a packet that comes in by LAN number `in` (WH_IN_ROUTER: from none of them) with that mark of the
+ * user's.  Nothing is written
  * into a set that is in force but names, so all that is looked at here belongs together.
  */
-COLD int classify(struct __sk_buff *skb, const struct packet *p, __u32 in)
+COLD int classify(const struct packet *p, __u32 in, __u32 mark)
 {
 	const struct wh_rules *rules = rules_in_force();
 	const struct wh_vector *from, *to, *names;
@@ -176,7 +177,7 @@ COLD int classify(struct __sk_buff *skb, const struct packet *p, __u32 in)
 	f->dscp = p->dscp;
 	f->sport_vector = rules->sport[bpf_ntohs(p->sport_be)];
 	f->dport_vector = rules->dport[bpf_ntohs(p->dport_be)];
-	f->mark = CTX_LOAD(skb, mark) & ~wh_mark_mask;
+	f->mark = mark;
 	take_mark(rules, f);
 	addr_be = mapped_addr(&p->src_be);
 	from = prefix_lines(WH_PREFIXES_FROM(slot), &addr_be, &rules->from_any);

@@ -91,6 +91,12 @@ static __always_inline int ctx_is_done(const struct __sk_buff *skb)
 	return (CTX_LOAD(skb, mark) & wh_mark_mask) == wh_mark_value;
 }
 
+/* The bits that are not ours. */
+static __always_inline __u32 ctx_users_mark(const struct __sk_buff *skb)
+{
+	return CTX_LOAD(skb, mark) & ~wh_mark_mask;
+}
+
 static __always_inline void mark_store(struct __sk_buff *skb, __u32 mark)
 {
 	asm volatile("*(u32 *)(%0 + %1) = %2"
@@ -101,12 +107,12 @@ static __always_inline void mark_store(struct __sk_buff *skb, __u32 mark)
 
 static __always_inline void ctx_set_mark(struct __sk_buff *skb, __u32 value)
 {
-	mark_store(skb, ((__u32)CTX_LOAD(skb, mark) & ~wh_mark_mask) | (wh_mark_value + value * mark_unit()));
+	mark_store(skb, ctx_users_mark(skb) | (wh_mark_value + value * mark_unit()));
 }
 
 static __always_inline void ctx_clear_mark(struct __sk_buff *skb)
 {
-	mark_store(skb, (__u32)CTX_LOAD(skb, mark) & ~wh_mark_mask);
+	mark_store(skb, ctx_users_mark(skb));
 }
 
 /* --- what the kernel says of the packet ----------------------------------------------------------------- */

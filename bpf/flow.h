@@ -33,10 +33,27 @@ static __always_inline void origin_classify(struct __sk_buff *skb, const struct 
 	__u32 verdict;
 
 	from->policy = all ? *(volatile __u32 *)&all->policy : 0;
-	verdict = classify(skb, p, in);
+	verdict = classify(p, in, ctx_users_mark(skb));
 	from->class = CLASS_OF(verdict);
 	from->line = LINE_OF(verdict);
 	note_class(from->class);
+}
+
+/* What is done with the class's new flows: 0: they are steered; or -reason. */
+static __always_inline int class_action(__u32 class)
+{
+	struct wh_class *c = class_row(class);
+
+	switch (c ? c->action : WH_CLASS_STEER) {
+	case WH_CLASS_KERNEL:
+		return -WH_REASON_KERNEL_CLASS;
+	case WH_CLASS_DROP:
+		return -WH_REASON_CLASS_DROP;
+	case WH_CLASS_REJECT:
+		return -WH_REASON_CLASS_REJECT;
+	default:
+		return 0;
+	}
 }
 
 /* The number of a new flow's WAN: its endpoint's binding's while the class permits it, else the bucket's; or -reason. */
@@ -55,7 +72,8 @@ COLD int select_new(const struct packet *p, const struct origin *from)
 		return -WH_REASON_NO_WAN;
 	key = bind_key(p);
 	bind = has_ports(p->proto) ? bpf_map_lookup_elem(&wh_binds, &key) : NULL;
-	if (bind && bind->home < WH_MAX_WANS && (choice.keep & (1U << bind->home)))
+	if (bind && bind->home < WH_MAX_WANS && (choice.keep & (1U << bind->home)) &&
+	    is_allowed(from->class, bind->home))
 		return bind->home;
 	willing = choice.fresh ? choice.fresh : choice.resort;
 	able = may_carry(p, willing, from->flags);

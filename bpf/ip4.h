@@ -18,8 +18,9 @@
 
 /* Router's answers. */
 #define ICMP_TYPE_UNREACHABLE 3
-#define ICMP_CODE_NO_WAN 1    /* host unreachable: also for want of room or ports (RFC 6888 REQ-11) */
-#define ICMP_CODE_NO_SOURCE 1 /* IPv6 only has a code of its own */
+#define ICMP_CODE_NO_WAN 1	/* host unreachable: also for want of room or ports (RFC 6888 REQ-11) */
+#define ICMP_CODE_NO_SOURCE 1	/* IPv6 only has a code of its own */
+#define ICMP_CODE_PROHIBITED 13 /* communication administratively prohibited (RFC 1812 §5.2.7.1) */
 #define ICMP_TYPE_TOO_BIG 3
 #define ICMP_CODE_TOO_BIG 4
 #define ICMP_TYPE_TIME_EXCEEDED 11

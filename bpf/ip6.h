@@ -14,8 +14,9 @@
 #define EXTENSIONS_LEN_MAX 512
 
 #define ICMP_TYPE_UNREACHABLE 1
-#define ICMP_CODE_NO_WAN 3    /* address unreachable */
-#define ICMP_CODE_NO_SOURCE 5 /* source address failed ingress/egress policy */
+#define ICMP_CODE_NO_WAN 3     /* address unreachable */
+#define ICMP_CODE_NO_SOURCE 5  /* source address failed ingress/egress policy */
+#define ICMP_CODE_PROHIBITED 1 /* communication with destination administratively prohibited */
 #define ICMP_TYPE_TOO_BIG 2
 #define ICMP_CODE_TOO_BIG 0
 #define ICMP_TYPE_TIME_EXCEEDED 3

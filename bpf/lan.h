@@ -96,6 +96,10 @@ COLD int first_packet(struct __sk_buff *skb, const struct packet *p)
 		reason = -WH_REASON_KERNEL_OWN;
 	if (!reason && p->ttl <= 1)
 		reason = -WH_REASON_KERNEL_TTL;
+	if (!reason)
+		reason = class_action(from.class);
+	if (reason == -WH_REASON_KERNEL_CLASS)
+		ctx_set_mark(skb, WH_MARK_KERNEL);
 	if (reason)
 		return reason;
 	if (to.kind == WH_ROUTE_WAN) { /* only the kernel knows the next hop */
@@ -117,7 +121,7 @@ COLD int lan_in_fragment(struct __sk_buff *skb, struct packet *p)
 {
 	struct origin from = {.wan = WH_WAN_NONE};
 	struct wh_route to;
-	int wan;
+	int wan, reason;
 
 	if (!p)
 		return -WH_REASON_MALFORMED;
@@ -130,6 +134,11 @@ COLD int lan_in_fragment(struct __sk_buff *skb, struct packet *p)
 	if (p->kind == PACKET_FIRST_FRAGMENT && to.kind == WH_ROUTE_DEFAULT && !flow_find(p) &&
 	    !is_foreign(p, from.lan)) {
 		origin_classify(skb, p, from.lan, &from);
+		reason = class_action(from.class);
+		if (reason == -WH_REASON_KERNEL_CLASS)
+			ctx_set_mark(skb, WH_MARK_KERNEL);
+		if (reason)
+			return reason;
 		__builtin_memcpy(from.client_mac, p->src_mac, ETH_ALEN);
 		wan = select_new(p, &from);
 		if (wan >= 0)

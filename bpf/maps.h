@@ -10,6 +10,7 @@
 #include "family.h"
 
 #include <wanhelm/count.h>
+#include <wanhelm/explain.h>
 #include <wanhelm/policy.h>
 #include <wanhelm/reason.h>
 #include <wanhelm/rules.h>

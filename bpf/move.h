@@ -149,7 +149,7 @@ static __always_inline enum fate fate_of(const struct packet *p, const flow_t *f
 		return FATE_MOVE;
 	if (is_translated(p, flow, to, wan))
 		return FATE_RESET;
-	class = bpf_map_lookup_elem(&wh_classes, &number);
+	class = class_row(number);
 	return class && class->on_failover == WH_FAILOVER_RESET ? FATE_RESET : FATE_MOVE;
 }
 
@@ -189,7 +189,7 @@ static __always_inline __u32 next_wan(const struct packet *p, const flow_t *flow
 		return flow->pin.wan;
 	/* Where another flow of the same endpoint has gone already, this one follows. */
 	bind = has_ports(p->proto) ? bpf_map_lookup_elem(&wh_binds, &key) : NULL;
-	if (bind && bind->home < WH_MAX_WANS && (keep & (1U << bind->home)))
+	if (bind && bind->home < WH_MAX_WANS && (keep & (1U << bind->home)) && is_allowed(flow->class, bind->home))
 		return bind->home;
 	return select_wan(p, flow->class, may_carry(p, fresh, flow->flags));
 }

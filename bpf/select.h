@@ -22,9 +22,10 @@ static __always_inline struct wh_steer *steer_global(void)
 
 /* The verdict of the masks on one class, read once a packet: a flip falls between packets, never within one. */
 struct choice {
-	__u8 keep;   /* alive, and may keep what is on it */
-	__u8 fresh;  /* alive, and may take new flows */
-	__u8 resort; /* may take new flows where nothing alive may, alive or not */
+	__u8 keep;    /* alive, and may keep what is on it */
+	__u8 fresh;   /* alive, and may take new flows */
+	__u8 resort;  /* may take new flows where nothing alive may, alive or not */
+	__u16 policy; /* low bits of the generation of classes and match lines */
 };
 
 static __always_inline int choice_of(__u32 class, struct choice *out)
@@ -38,6 +39,7 @@ static __always_inline int choice_of(__u32 class, struct choice *out)
 		return -WH_REASON_NO_WAN;
 	alive.word = *(volatile __u64 *)&all->alive.word;
 	masks.word = *(volatile __u64 *)&own->masks.word;
+	out->policy = *(volatile __u32 *)&all->policy;
 #if WH_FAMILY == 4
 	out->keep = alive.alive4 & masks.keep4;
 	out->fresh = alive.alive4 & masks.fresh4;
@@ -128,14 +130,27 @@ COLD int may_carry(const struct packet *p, __u32 mask, __u32 flow_flags)
 	return mask;
 }
 
+static __always_inline struct wh_class *class_row(__u32 class)
+{
+	return bpf_map_lookup_elem(&wh_classes, &class);
+}
+
+/* Whether the class may ever use the WAN, whatever the masks say. */
+static __always_inline int is_allowed(__u32 class, __u32 wan)
+{
+	struct wh_class *c = class_row(class);
+
+	return c && wan < WH_MAX_WANS && (c->allowed & (1U << wan));
+}
+
 /* The bucket's choice within `mask` for this packet, or WH_WAN_NONE. */
 static __always_inline __u32 select_wan(const struct packet *p, __u32 class, __u8 mask)
 {
-	struct wh_class *c = bpf_map_lookup_elem(&wh_classes, &class);
+	struct wh_class *c = class_row(class);
 
-	if (!c || !mask)
+	if (!c || !(mask & c->allowed))
 		return WH_WAN_NONE;
-	return first_of(order_of(class, bucket_of(p, c->affinity)), mask);
+	return first_of(order_of(class, bucket_of(p, c->affinity)), mask & c->allowed);
 }
 
 #endif

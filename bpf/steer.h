@@ -9,7 +9,7 @@
 #include "answer.h"
 #include "firewall.h"
 #include "forward.h"
-#include "move.h"
+#include "reclass.h"
 
 /* --- the flow goes on ----------------------------------------------------------------------------------- */
 
@@ -51,21 +51,12 @@ static __always_inline int route_read(struct route *r)
 	return r->wan ? 0 : -WH_REASON_NO_WAN;
 }
 
-/* The masks' say on a flow: 0: it goes on by r->wan (perhaps another one now); else a verdict or -reason. */
-static __always_inline int flow_check(struct __sk_buff *skb, const struct packet *p, struct route *r, int *settled)
+/* What is to become of a flow whose WAN may not keep it. As flow_check(). */
+static __always_inline int flow_leave(struct __sk_buff *skb, const struct packet *p, struct route *r,
+				      const struct choice *choice, int *settled)
 {
-	struct choice choice;
-	int fate, reason;
+	int fate = flow_fate(p, choice->keep, choice->fresh), reason;
 
-	*settled = 0;
-	if (r->flow->flags & WH_FLOW_INBOUND)
-		return 0;
-	if (choice_of(r->flow->class, &choice))
-		return -WH_REASON_NO_WAN;
-	if ((choice.keep & (1U << (r->pin.wan & 7))) &&
-	    source_stands(r->wan, &p->src_be, r->flow->flags, &r->flow->external_be))
-		return 0;
-	fate = flow_fate(p, choice.keep, choice.fresh);
 	switch (FATE_KIND(fate)) {
 	case FATE_MOVE:
 		reason = flow_move(p, r->pin.word, FATE_WAN(fate));
@@ -76,6 +67,42 @@ static __always_inline int flow_check(struct __sk_buff *skb, const struct packet
 	default:
 		return 0;
 	}
+}
+
+/* The same where its class is never to use it: there it does not stay. */
+static __always_inline int flow_expel(struct __sk_buff *skb, const struct packet *p, struct route *r,
+				      struct choice *choice, int *settled)
+{
+	__u32 from = r->pin.wan;
+	int verdict;
+
+	choice->keep &= ~(1U << (from & 7));
+	verdict = flow_leave(skb, p, r, choice, settled);
+	return verdict || *settled || r->pin.wan != from ? verdict : -WH_REASON_NO_WAN;
+}
+
+/* The masks' say on a flow: 0: it goes on by r->wan (perhaps another one now); else a verdict or -reason. */
+static __always_inline int flow_check(struct __sk_buff *skb, const struct packet *p, struct route *r, int *settled)
+{
+	struct choice choice;
+	int verdict;
+
+	*settled = 0;
+	if (r->flow->flags & WH_FLOW_INBOUND)
+		return 0;
+	if (choice_of(r->flow->class, &choice))
+		return -WH_REASON_NO_WAN;
+	if (choice.policy != r->flow->policy) {
+		verdict = flow_reclass(p, flow_in(skb, r->flow), ctx_users_mark(skb));
+		if (verdict < 0 || choice_of(r->flow->class, &choice))
+			return verdict < 0 ? verdict : -WH_REASON_NO_WAN;
+		if (verdict == FORBIDDEN)
+			return flow_expel(skb, p, r, &choice, settled);
+	}
+	if ((choice.keep & (1U << (r->pin.wan & 7))) &&
+	    source_stands(r->wan, &p->src_be, r->flow->flags, &r->flow->external_be))
+		return 0;
+	return flow_leave(skb, p, r, &choice, settled);
 }
 
 static __always_inline int steer_out(struct __sk_buff *skb, struct packet *p, struct route *r)
@@ -123,6 +150,9 @@ static __always_inline int answer_for(int reason, __u32 class, __u32 mtu, struct
 	case WH_REASON_NO_PORT:
 	case WH_REASON_CLIENT_LIMIT:
 		a->code = ICMP_CODE_NO_WAN;
+		return 1;
+	case WH_REASON_CLASS_REJECT:
+		a->code = ICMP_CODE_PROHIBITED;
 		return 1;
 	case WH_REASON_TOO_BIG:
 		a->type = ICMP_TYPE_TOO_BIG;

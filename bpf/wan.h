@@ -168,6 +168,9 @@ static __always_inline int open_shown(struct __sk_buff *skb, const struct packet
 		if (reason)
 			return reason;
 		origin_classify(skb, p, came_by(skb), &from);
+		reason = class_action(from.class);
+		if (reason)
+			return reason;
 	}
 	return flow_open(p, &from);
 }
@@ -190,7 +193,8 @@ static __always_inline int open_own(struct __sk_buff *skb, const struct packet *
 	if (to.kind == WH_ROUTE_WAN)
 		from.wan = to.wan;
 	origin_classify(skb, p, came_by(skb), &from);
-	return flow_open(p, &from);
+	reason = class_action(from.class);
+	return reason ? reason : flow_open(p, &from);
 }
 
 #define NO_ANSWER 1
@@ -260,11 +264,23 @@ COLD int open_at_egress(struct __sk_buff *skb, const struct packet *p, __u32 via
 
 	if (!p || !wan)
 		return -WH_REASON_KERNEL_OWN;
+	if (mark == WH_MARK_KERNEL)
+		return -WH_REASON_KERNEL_CLASS;
 	/* Without our mark where a rule of the user's wrote another one over it; lan_in noted it all the same. */
 	if (mark != WH_MARK_VALUES || (ctx_is_forwarded(skb) && pending_of_client(p)))
 		return open_shown(skb, p, via);
 	reason = open_answer(skb, p);
 	return reason == NO_ANSWER ? open_own(skb, p, via, wan) : reason;
+}
+
+/*
+ * Why a packet of the router's own that got no flow may not leave by the WAN that the kernel chose for it: its class
+ * is not to, or is never to use that WAN.  Else, as the guard has it, its own source is good enough there.
+ */
+static __always_inline int is_forbidden(const struct packet *p, int negative_reason, __u32 via)
+{
+	return negative_reason == -WH_REASON_CLASS_DROP || negative_reason == -WH_REASON_CLASS_REJECT ||
+	       (negative_reason == -WH_REASON_NO_WAN && !is_allowed(p->class, via));
 }
 
 /* The kernel has let a client by that moved to another LAN: its answers go there from now on. */
@@ -302,7 +318,8 @@ static __always_inline int wan_out(struct __sk_buff *skb, struct packet *p, stru
 		return guard(skb, p, r->via);
 	if (!r->flow) {
 		verdict = open_at_egress(skb, p, r->via, mark);
-		if (verdict <= -WH_REASON_FIRST_KERNEL || (verdict && !ctx_is_forwarded(skb)))
+		if (verdict <= -WH_REASON_FIRST_KERNEL ||
+		    (verdict && !ctx_is_forwarded(skb) && !is_forbidden(p, verdict, r->via)))
 			return guard(skb, p, r->via);
 		if (verdict)
 			return verdict;

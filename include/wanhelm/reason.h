@@ -29,6 +29,8 @@
 	X(NO_SOURCE, "no-source", "IPv6: no WAN may carry this source")                                                \
 	X(UNTRANSLATABLE, "untranslatable", "cannot be translated for this WAN")                                       \
 	X(SLOW_FULL, "slow-full", "more for the controller to fragment or to keep waiting than is allowed")            \
+	X(CLASS_DROP, "class-drop", "its class is dropped")                                                            \
+	X(CLASS_REJECT, "class-reject", "its class is rejected, and the sender told")                                  \
 	X(PROBE_UNKNOWN, "probe-unknown", "from the prober, but not from a WAN's probe address")                       \
 	/* left to the kernel */                                                                                       \
 	X(KERNEL_ROUTE, "kernel-route", "left to the kernel: its routes lead elsewhere than to a default WAN")         \
@@ -39,6 +41,7 @@
 	X(KERNEL_FRAGMENT, "kernel-fragment", "a fragment, for the kernel to put together")                            \
 	X(KERNEL_NEVER, "kernel-never", "left to the kernel: never steered (DHCP and the like)")                       \
 	X(KERNEL_OWN, "kernel-own", "left to the kernel: a session that it brought in itself, or a bound socket's")    \
+	X(KERNEL_CLASS, "kernel-class", "left to the kernel: its class says so")                                       \
 	X(FILTERED, "filtered",                                                                                        \
 	  "to a port that a client uses, from where it does not go: only the user's own rules take it")                \
 	X(KERNEL_TTL, "kernel-ttl", "left to the kernel: time to live used up")

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * reclass.h: match lines or classes have changed since a flow was classed: its next packet is looked at once more.  The
+ * flow keeps its WAN, whatever the new class prefers, unless that is one which the class is never to use.
+ */
+#ifndef WH_BPF_RECLASS_H
+#define WH_BPF_RECLASS_H
+
+#include "move.h"
+
+#define FORBIDDEN 1
+
+/* By which LAN the flow's packets come, as classify() wants it. */
+static __always_inline __u32 flow_in(const struct __sk_buff *skb, const flow_t *flow)
+{
+	return flow->flags & WH_FLOW_KERNEL ? came_by(skb) : flow->lan;
+}
+
+/*
+ * Give the flow its class of now.  0; FORBIDDEN: and the WAN that it is on is not for it; or -reason: its packets are
+ * not to go anywhere.  Of the last two each further packet is asked again, so that a flow which has nowhere to go now
+ * goes on as soon as it has.
+ */
+COLD int flow_reclass(const struct packet *p, __u32 in, __u32 mark)
+{
+	flow_t *flow = p ? flow_find(p) : NULL;
+	struct wh_steer *all = steer_global();
+	__u32 policy, verdict;
+	reply_t *reply;
+	int reason;
+
+	if (!flow || !all)
+		return -WH_REASON_RACE;
+	policy = *(volatile __u32 *)&all->policy;
+	verdict = classify(p, in, mark);
+	reason = class_action(CLASS_OF(verdict));
+	if (reason && reason != -WH_REASON_KERNEL_CLASS) /* what we carry already the kernel knows nothing of */
+		return reason;
+	if (flow->class != CLASS_OF(verdict)) {
+		reply = reply_find(p, flow);
+		flow->class = CLASS_OF(verdict);
+		if (reply)
+			reply->class = CLASS_OF(verdict);
+	}
+	flow->line = LINE_OF(verdict);
+	if (!reason && !is_allowed(flow->class, flow->pin.wan) && destination_wan(p, flow) != flow->pin.wan)
+		return FORBIDDEN;
+	flow->policy = policy;
+	return 0;
+}
+
+#endif
