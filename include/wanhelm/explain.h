@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * explain.h: the form by which people ask the data plane what it would do with a flow, and why: filled in by user space,
- * answered by a BPF program from the very tables and functions that packets meet.  The one element of the memory-mapped
- * wh_explain.
+ * answered by a BPF program from the very tables and functions that packets meet.  The one element of wh_explain.
  */
 #ifndef WANHELM_EXPLAIN_H
 #define WANHELM_EXPLAIN_H

@@ -23,6 +23,8 @@
 
 #include "kern/pins.h"
 #include "lib/cleanup.h"
+#include "explain4.skel.h"
+#include "explain6.skel.h"
 #include "steer4.skel.h"
 #include "steer6.skel.h"
 #include "sweep4.skel.h"
@@ -37,6 +39,7 @@ struct wh_programs {
 	struct wh_load_options options;
 	struct bpf_object *steer[WH_FAMILIES][L2_KINDS];
 	struct bpf_object *sweep[WH_FAMILIES];
+	struct bpf_object *explain[WH_FAMILIES]; /* loaded when first asked for */
 };
 
 /* The objects, as the compiler made them; the names of their programs and maps end in the family's digit. */
@@ -44,7 +47,8 @@ static const struct {
 	const char *name;
 	const void *(*bytes)(size_t *len);
 } steer_objects[WH_FAMILIES] = {{"steer4", steer4_bpf__elf_bytes}, {"steer6", steer6_bpf__elf_bytes}},
-  sweep_objects[WH_FAMILIES] = {{"sweep4", sweep4_bpf__elf_bytes}, {"sweep6", sweep6_bpf__elf_bytes}};
+  sweep_objects[WH_FAMILIES] = {{"sweep4", sweep4_bpf__elf_bytes}, {"sweep6", sweep6_bpf__elf_bytes}},
+  explain_objects[WH_FAMILIES] = {{"explain4", explain4_bpf__elf_bytes}, {"explain6", explain6_bpf__elf_bytes}};
 
 static const char family_digit[WH_FAMILIES] = {'4', '6'};
 
@@ -378,6 +382,7 @@ void wh_programs_close(struct wh_programs *p)
 		for (enum l2 l2 = 0; l2 < L2_KINDS; l2++)
 			bpf_object__close(p->steer[family][l2]);
 		bpf_object__close(p->sweep[family]);
+		bpf_object__close(p->explain[family]);
 	}
 	close(p->lock);
 	free(p);
@@ -408,4 +413,32 @@ int wh_programs_sweep(const struct wh_programs *p, enum wh_family family)
 	LIBBPF_OPTS(bpf_test_run_opts, run);
 
 	return bpf_prog_test_run_opts(bpf_program__fd(sweep), &run) ? -errno : 0;
+}
+
+static int load_explain(struct wh_programs *p, enum wh_family family)
+{
+	const void *bytes;
+	size_t len = 0;
+
+	if (p->explain[family])
+		return 0;
+	bytes = explain_objects[family].bytes(&len);
+	return load_object(&p->explain[family], explain_objects[family].name, bytes, len, &p->options, ETH_HLEN);
+}
+
+int wh_programs_explain(struct wh_programs *p, enum wh_family family, struct wh_explain *form)
+{
+	static const uint8_t frame[ETH_HLEN + 1]; /* any will do, but there must be one */
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame));
+	int err = load_explain(p, family), map;
+	__u32 zero = 0;
+
+	if (err)
+		return err;
+	map = bpf_object__find_map_fd_by_name(p->explain[family], "wh_explain");
+	if (map < 0 || bpf_map_update_elem(map, &zero, form, BPF_ANY) ||
+	    bpf_prog_test_run_opts(bpf_program__fd(bpf_object__next_program(p->explain[family], NULL)), &run) ||
+	    bpf_map_lookup_elem(map, &zero, form))
+		return map < 0 ? map : -errno;
+	return 0;
 }

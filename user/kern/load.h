@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <wanhelm/abi.h>
+#include <wanhelm/explain.h>
 
 enum wh_hook { WH_HOOK_LAN_IN, WH_HOOK_LAN_OUT, WH_HOOK_WAN_IN, WH_HOOK_WAN_OUT, WH_HOOK_PROBE_IN, WH_HOOKS };
 
@@ -43,6 +44,12 @@ int wh_programs_fd(struct wh_programs *p, enum wh_hook hook, enum wh_family fami
 
 /* Run the sweep over the order form in wh_sweep4 or wh_sweep6 (include/wanhelm/sweep.h). 0 or -errno. */
 int wh_programs_sweep(const struct wh_programs *p, enum wh_family family);
+
+/*
+ * Have the data plane answer the form (include/wanhelm/explain.h), in place.  Loads the program when it is first asked.
+ * 0 or -errno, with the form as it was.
+ */
+int wh_programs_explain(struct wh_programs *p, enum wh_family family, struct wh_explain *form);
 
 /* The lock that a controller holds on its folder while it lives: a descriptor to close; -EWOULDBLOCK; -errno. */
 int wh_folder_lock(const char *bpf_dir);
