@@ -15,27 +15,15 @@ from scapy.layers.inet import TCP
 
 from inside import open_socket
 from lab import wait_for
-from wire import FAMILIES, dial, exchange, mute, of, serve, start, wan_tap
+from wire import dial, exchange, mute, of, serve, wan_tap
 
 LAB = {"wans": 2, "options": ["--no-offload"]}
 UNANSWERED_S = 6
 
 
-@pytest.fixture(scope="module")
-def running(module_lab):
-    """One controller for all tests here: none of them changes what it decides."""
-    start(module_lab)
-    return module_lab
-
-
 @pytest.fixture
-def lab(running):
-    return running
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
+def lab(running_lab):
+    return running_lab
 
 
 def bound(lab, family, part, port):
