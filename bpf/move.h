@@ -58,7 +58,6 @@ static __always_inline int move_pin(const struct packet *p, flow_t *flow, union 
 	old_reply = reply_at(&m->key, &flow->external_be, old.word);
 	if (old_reply)
 		__builtin_memcpy(m->reply.client_mac, old_reply->client_mac, ETH_ALEN);
-	m->reply.generation = next.generation;
 	reason = lease_take(p, to, wan, bind, &m->lease);
 	if (reason)
 		return reason;

@@ -139,14 +139,14 @@ struct wh_reply6_key {
 #define WH_REPLY_FIELDS                                                                                                \
 	__u64 rx_bytes;                                                                                                \
 	__u32 rx_packets;                                                                                              \
-	__u16 generation; /* low bits of the pin's that made this entry */                                             \
+	__u8 reply_pad[2];                                                                                             \
 	__be16 client_port_be;                                                                                         \
 	__u8 client_mac[6];                                                                                            \
 	__u8 lan; /* as in the flow */                                                                                 \
 	__u8 class;                                                                                                    \
 	__u8 tcp;   /* enum wh_tcp_seen */                                                                             \
 	__u8 flags; /* enum wh_flow_flag */                                                                            \
-	__u8 reply_pad[2];
+	__u8 reply_pad2[2];
 
 struct wh_reply {
 	WH_REPLY_FIELDS

@@ -77,7 +77,8 @@ struct wh_steer {
 	union wh_firewall firewall; /* last row; read by the data plane */
 	__u32 flows_per_client;	    /* last row; read by the data plane; 0: no limit */
 	__u32 policy; /* last row; read by the data plane: counts the changes of the match lines and classes */
-	__u64 pad2;
+	__u32 pad;
+	__u32 pin; /* class rows: WAN number + 1 that the class is pinned to by hand, 0: none; a person's to write */
 };
 
 _Static_assert(sizeof(union wh_masks) == 8 && sizeof(union wh_alive) == 8 && sizeof(union wh_hand) == 8, "one word");

@@ -70,6 +70,13 @@ _wanhelm_operands() {
 	case $1 in
 	wan\ list) ;;
 	wan\ *) [[ $n -gt 2 ]] || _wanhelm_wans ;;
+	class\ list) ;;
+	class\ *)
+		case $n in
+		2) _wanhelm_classes ;;
+		3) [[ $1 != class\ pin ]] || _wanhelm_wans ;;
+		esac
+		;;
 	help) [[ $n -gt 2 ]] || _wanhelm_next "${_wanhelm_words[1]:-}" ;;
 	esac
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 conftest.py: one lab for each module of network tests, as it came from the box for each test. A module says what
-it wants of it by LAB = {"wans": 3, "options": ["--nat-none"]}.
+it wants of it by LAB = {"wans": 3, "options": ["--nat-none"]}. And what several modules ask for in the same words.
 """
 
 import os
@@ -9,7 +9,9 @@ import re
 
 import pytest
 
+import wire
 from lab import Lab
+from ways import Ways, remove_rules
 
 
 # What shows again, in another way, what is shown already: run with WANHELM_LONG=1 only, and else told as deselected.
@@ -68,3 +70,29 @@ def lab(module_lab):
     module_lab.quiet()
     module_lab.daemon.stop()
     module_lab.heal()
+
+
+@pytest.fixture(scope="module")
+def running_lab(module_lab):
+    """One controller for all tests of a module: none of them changes what it decides."""
+    wire.start(module_lab)
+    return module_lab
+
+
+@pytest.fixture(params=wire.FAMILIES, ids=str)
+def family(request):
+    return request.param
+
+
+@pytest.fixture
+def ways(lab):
+    """What the providers see during a test."""
+    with Ways(lab) as seen:
+        yield seen
+
+
+@pytest.fixture
+def rules(lab):
+    """The router's ruleset is empty again after each test: pytestmark = pytest.mark.usefixtures("rules")"""
+    yield
+    remove_rules(lab)

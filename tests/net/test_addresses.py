@@ -17,17 +17,12 @@ import pytest
 from inside import Capture, open_socket
 from lab import LabError, wait_for
 from steering import figure
-from wire import FAMILIES, V4, V6, Flow, dial, exchange, serve, settings, start
+from wire import V4, V6, Flow, dial, exchange, serve, settings, start
 
 LAB = {"wans": 2, "options": ["--delegate"]}
 
 GRACE_S = 0.1  # for the news of a change to have come from the kernel
 OTHER4, OTHER6 = "198.18.101.2", "2001:db8:101::2"
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
 
 
 def ip(lab, part, *args, check=True):

@@ -20,7 +20,7 @@ import pytest
 
 import native
 from inside import mac, open_socket
-from lab import FAMILIES, wait_for
+from lab import wait_for
 from steering import LONG, drops, figure, table
 from wire import FIREWALL, settings, start
 
@@ -42,11 +42,6 @@ table inet sink {
 	}
 }
 """
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
 
 
 @pytest.fixture(scope="module")

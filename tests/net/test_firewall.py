@@ -16,28 +16,18 @@ from inside import open_socket
 from lab import FAMILIES, V4, V6, account, wait_for
 from steering import drops, tcp_session, udp_stream
 from ways import (
-    BARRED_HOST, BARRED_PORT, EXCHANGES, NAMES, OUR_TABLE, RECHECK_S, SERVICE, STATEFUL, Ways, bars, begin,
+    BARRED_HOST, BARRED_PORT, EXCHANGES, NAMES, OUR_TABLE, RECHECK_S, SERVICE, STATEFUL, bars, begin,
     count_forwarded, counters, echo, fails, hops, remove_rules, settle, shown_again, tables, tcp, udp,
 )
 
 LAB = {"wans": 2, "options": ["--no-offload"]}
 
+pytestmark = pytest.mark.usefixtures("rules")
+
 PORTS = range(20000, 32000)  # of translation, by default
 
 families = pytest.mark.parametrize("ip", FAMILIES, ids=str)
 wans = pytest.mark.parametrize("wan", NAMES, ids=NAMES.get)
-
-
-@pytest.fixture(autouse=True)
-def rules(lab):
-    yield
-    remove_rules(lab)
-
-
-@pytest.fixture
-def ways(lab):
-    with Ways(lab) as seen:
-        yield seen
 
 
 # --- what is accepted is carried past the kernel ------------------------------------------------------------------

@@ -12,25 +12,15 @@ import pytest
 from lab import FAMILIES, V4, account, wait_for
 from steering import tcp_session, udp_stream
 from ways import (
-    BARRED_HOST, BARRED_PORT, EXCHANGES, NAMES, SERVICE, SHORT_S, STATEFUL, Ways, bars, begin, count_forwarded,
-    counters, fails, generation, remove_rules, settle, tracked, udp,
+    BARRED_HOST, BARRED_PORT, EXCHANGES, NAMES, SERVICE, SHORT_S, STATEFUL, bars, begin, count_forwarded, counters,
+    fails, generation, settle, tracked, udp,
 )
 
 LAB = {"wans": 2, "options": ["--no-offload"]}
 
+pytestmark = pytest.mark.usefixtures("rules")
+
 wans = pytest.mark.parametrize("wan", NAMES, ids=NAMES.get)
-
-
-@pytest.fixture(autouse=True)
-def rules(lab):
-    yield
-    remove_rules(lab)
-
-
-@pytest.fixture
-def ways(lab):
-    with Ways(lab) as seen:
-        yield seen
 
 
 # --- conntrack ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from ways import EXCHANGES, NAMES, STATEFUL, Ways, fails, remove_rules, say_both
 
 LAB = {"wans": 2}
 
+pytestmark = pytest.mark.usefixtures("rules")
+
 SERVICE, INSIDE = 9200, 9280
 CALLER = 9  # the server's number that calls from outside
 BULK = 1 << 20
@@ -29,18 +31,6 @@ wans = pytest.mark.parametrize("wan", NAMES, ids=NAMES.get)
 @pytest.fixture
 def lab(kept_lab):
     return kept_lab
-
-
-@pytest.fixture(autouse=True)
-def rules(lab):
-    yield
-    remove_rules(lab)
-
-
-@pytest.fixture
-def ways(lab):
-    with Ways(lab) as seen:
-        yield seen
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import programs
 from inside import Capture
 from lab import Lab, wait_for
 from steering import drops
-from wire import FAMILIES, Flow, dial, exchange, noise, of, serve, settings, start, whole
+from wire import Flow, dial, exchange, noise, of, serve, settings, start, whole
 
 WAYS = {
     "first WAN": (["--l3", "wan1"], "client", 0),
@@ -35,11 +35,6 @@ def module_lab(request):
     with Lab(f"wh-l3-{os.getpid()}", options=options) as one:
         one.part, one.lan = part, lan
         yield one
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
 
 
 def begin(lab, number=1):

@@ -18,17 +18,12 @@ from inside import is_silent
 from lab import wait_for
 from steering import drops, flows
 from wire import (
-    FAMILIES, Flow, client_tap, counting, dial, error, exchange, mute, of, serve, settings, start, udp, wan_tap, whole,
+    Flow, client_tap, counting, dial, error, exchange, mute, of, serve, settings, start, udp, wan_tap, whole,
 )
 
 LAB = {"wans": 2, "options": ["--no-offload"]}
 LEAST = 1024  # flows, that a configuration may ask for
 OLD = 20
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from scapy.packet import Raw
 from inside import open_socket
 from lab import Lab, wait_for
 from wire import (
-    FAMILIES, V4, V6, Flow, client_tap, dial, error, exchange, is_fragment, noise, of, serve, settings, start, udp,
-    wan_tap, whole,
+    V4, V6, Flow, client_tap, dial, error, exchange, is_fragment, noise, of, serve, settings, start, udp, wan_tap,
+    whole,
 )
 
 SMALL = 1400
@@ -37,11 +37,6 @@ def module_lab(request):
     with Lab(f"wh-mtu-{os.getpid()}", options=options) as one:
         one.offload = not options
         yield one
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
 
 
 def mtu(lab, number, size):

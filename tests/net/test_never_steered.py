@@ -18,7 +18,7 @@ from scapy.packet import Raw
 from inside import Capture, connect, inside, listen, mac, open_socket
 from lab import FAMILIES, V4, V6, LabError, wait_for
 from steering import flows, running
-from ways import EXCHANGES, NAMES, SERVICE, Ways, fails, say_both_ways, settle, tcp, udp
+from ways import EXCHANGES, NAMES, SERVICE, fails, say_both_ways, settle, tcp, udp
 
 LAB = {"wans": 2, "options": ["--lan2"]}
 
@@ -38,12 +38,6 @@ def mode(request):
 @pytest.fixture
 def lab(kept_lab):
     return kept_lab
-
-
-@pytest.fixture
-def ways(lab):
-    with Ways(lab) as seen:
-        yield seen
 
 
 @pytest.fixture

@@ -15,16 +15,11 @@ import pytest
 import programs
 from inside import is_silent, open_socket
 from lab import wait_for
-from wire import FAMILIES, dial, exchange, of, serve, settings, start, wan_tap, whole
+from wire import dial, exchange, of, serve, settings, start, wan_tap, whole
 
 LAB = {"wans": 2}
 LTE_FIRST = "{prefer: [lte, fiber]}"
 FIBER, LTE = 1, 2
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
 
 
 @pytest.fixture

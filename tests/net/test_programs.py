@@ -14,7 +14,7 @@ import time
 import pytest
 import programs
 from lab import OVERLAPPING, Lab, wait_for
-from wire import FAMILIES, V4, Flow, noise, serve, start
+from wire import V4, Flow, noise, serve, start
 
 WAYS = {"offload": [], "no-offload": ["--no-offload"], "overlap": ["--overlap", "wan1"]}
 MIB = 1 << 20
@@ -36,11 +36,6 @@ def lab(request):
         one.way = request.param
         start(one)
         yield one
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
 
 
 @pytest.fixture(scope="module")

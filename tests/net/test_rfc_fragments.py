@@ -16,7 +16,7 @@ from scapy.packet import Raw
 from inside import is_silent
 from lab import wait_for
 from steering import drops
-from wire import FAMILIES, V4, Flow, client_tap, is_fragment, noise, of, serve, start, udp, wan_tap, whole
+from wire import V4, Flow, client_tap, is_fragment, noise, of, serve, udp, wan_tap, whole
 
 LAB = {"wans": 2, "options": ["--no-offload"]}
 
@@ -24,21 +24,9 @@ LENGTH = 4000  # of a datagram in pieces
 FLOOD = 100_000
 
 
-@pytest.fixture(scope="module")
-def running(module_lab):
-    """One controller for all tests here: none of them changes what it decides."""
-    start(module_lab)
-    return module_lab
-
-
 @pytest.fixture
-def lab(running):
-    return running
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
+def lab(running_lab):
+    return running_lab
 
 
 def cut(packet, ident, size=1200):

@@ -17,28 +17,16 @@ from scapy.packet import Raw
 
 from inside import open_socket
 from wire import (
-    FAMILIES, V4, Flow, client_tap, counting, dial, error, exchange, icmp_type, mute, noise, of, serve, settings,
-    start, udp, wan_tap, whole,
+    V4, Flow, client_tap, counting, dial, error, exchange, icmp_type, mute, noise, of, serve, settings, start, udp,
+    wan_tap, whole,
 )
 
 LAB = {"wans": 2, "options": ["--no-offload"]}
 
 
-@pytest.fixture(scope="module")
-def running(module_lab):
-    """One controller for all tests here: none of them changes what it decides."""
-    start(module_lab)
-    return module_lab
-
-
 @pytest.fixture
-def lab(running):
-    return running
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
+def lab(running_lab):
+    return running_lab
 
 
 class Session:
@@ -334,16 +322,16 @@ WAYS = {1: "{prefer: [fiber, lte]}", 2: "{prefer: [lte, fiber]}"}
 
 
 @pytest.fixture(params=WAYS)
-def wan_number(running, request):
+def wan_number(lab, request):
     """Everything goes by this WAN, and nobody on the way is sparing with errors."""
-    running.daemon.stop()
-    start(running, settings(WAYS[request.param]))
+    lab.daemon.stop()
+    start(lab, settings(WAYS[request.param]))
     for part in ("router", "isp1", "isp2", "inet"):
-        running.run(part, "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0")
+        lab.run(part, "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0")
     yield request.param
-    running.run("router", "sysctl", "-qw", "net.ipv4.icmp_ratelimit=1000", "net.ipv6.icmp.ratelimit=1000")
-    running.daemon.stop()
-    start(running)
+    lab.run("router", "sysctl", "-qw", "net.ipv4.icmp_ratelimit=1000", "net.ipv6.icmp.ratelimit=1000")
+    lab.daemon.stop()
+    start(lab)
 
 
 @pytest.mark.parametrize("kind", ["-U", "-I", "-T"])

@@ -15,27 +15,15 @@ from scapy.layers.inet import TCP
 
 from inside import open_socket
 from lab import wait_for
-from wire import FAMILIES, dial, exchange, mute, of, serve, start, wan_tap
+from wire import dial, exchange, mute, of, serve, wan_tap
 
 LAB = {"wans": 2, "options": ["--no-offload"]}
 UNANSWERED_S = 6
 
 
-@pytest.fixture(scope="module")
-def running(module_lab):
-    """One controller for all tests here: none of them changes what it decides."""
-    start(module_lab)
-    return module_lab
-
-
 @pytest.fixture
-def lab(running):
-    return running
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
+def lab(running_lab):
+    return running_lab
 
 
 def bound(lab, family, part, port):
@@ -62,6 +50,15 @@ def connected(sock):
     return False
 
 
+def meet(client, server):
+    """Two ends that have begun get through to one another."""
+    wait_for(lambda: connected(client) and connected(server), 8, "both ends to be connected")
+    for sock in (client, server):
+        sock.setblocking(True)
+        sock.settimeout(3)
+    exchange(client, server)
+
+
 def test_5382_req2_simultaneous_open(lab, family):
     """Both ends say SYN, neither listens: the client's is lost behind the router, the server's comes in."""
     ours, theirs, end = mapping(lab, family, 6100)
@@ -74,11 +71,7 @@ def test_5382_req2_simultaneous_open(lab, family):
         begin(client, (family.server, 9100))
         wan.expect(of(family, TCP, dport=9100))
         begin(server, end)
-        wait_for(lambda: connected(client) and connected(server), 8, "both ends to be connected")
-        for sock in (client, server):
-            sock.setblocking(True)
-            sock.settimeout(3)
-        exchange(client, server)
+        meet(client, server)
     ours.close(), theirs.close()
 
 
@@ -92,11 +85,7 @@ def test_5382_req4_unsolicited_syn_is_not_answered(lab, family):
         begin(server, end)
         wan.silent(lambda p: answers(p, family, 9101), 3)
         begin(client, (family.server, 9101))
-        wait_for(lambda: connected(client) and connected(server), 8, "both ends to be connected")
-        for sock in (client, server):
-            sock.setblocking(True)
-            sock.settimeout(3)
-        exchange(client, server)
+        meet(client, server)
     ours.close(), theirs.close()
 
 

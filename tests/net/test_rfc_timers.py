@@ -15,17 +15,10 @@ from scapy.packet import Raw
 
 from lab import wait_for
 from steering import flows
-from wire import (
-    FAMILIES, Flow, client_tap, dial, error, exchange, icmp_type, mute, of, serve, start, udp, wan_tap,
-)
+from wire import Flow, client_tap, dial, error, exchange, icmp_type, mute, of, serve, start, udp, wan_tap
 
 LAB = {"wans": 2, "options": ["--no-offload"]}
 UDP_S, UDP_LEAST_S, QUERY_S, TRANSITORY_S, ESTABLISHED_S = 300, 119, 59, 240, 7440
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
-def family(request):
-    return request.param
 
 
 def rest(seconds, scale):

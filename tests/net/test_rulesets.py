@@ -16,23 +16,13 @@ import pytest
 from inside import connect, listen, open_socket
 from lab import FAMILIES, LabError, account, wait_for
 from steering import start, tcp_session, udp_stream
-from ways import Ways, assert_everyday, fails, remove_rules, tcp, udp
+from ways import assert_everyday, fails, tcp, udp
 
 LAB = {"wans": 2}
 
+pytestmark = pytest.mark.usefixtures("rules")
+
 families = pytest.mark.parametrize("ip", FAMILIES, ids=str)
-
-
-@pytest.fixture(autouse=True)
-def rules(lab):
-    yield
-    remove_rules(lab)
-
-
-@pytest.fixture
-def ways(lab):
-    with Ways(lab) as seen:
-        yield seen
 
 
 def begin(lab):

@@ -39,6 +39,8 @@
 #define SILENT6 "2001:db8:51::1"
 #define TARGET "192.0.2.1"
 #define TARGET6 "2001:db8::1"
+#define REFUSED_PORT 4
+#define LISTENING_PORT 5
 
 static struct wh_prober *prober;
 
@@ -174,6 +176,46 @@ static inline int tear_down(void **state)
 	wh_prober_stop(prober);
 	prober = NULL;
 	return 0;
+}
+
+/* --- targets ---------------------------------------------------------------------------------------------- */
+
+/* A socket that listens at any address of the family, AF_INET or AF_INET6. */
+static inline int listen_at(int family, uint16_t port)
+{
+	const int one = 1, fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	const struct sockaddr *at = family == AF_INET ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
+
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	assert_int_equal(bind(fd, at, family == AF_INET ? sizeof(v4) : sizeof(v6)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	return fd;
+}
+
+/*
+ * A first probe by that WAN: the target, which listens, accepts a connection, and sees it reset.  Where that came from
+ * goes into `peer`, an address of the target's family and of `len` bytes.
+ */
+static inline void expect_connection(unsigned wan, const char *target, struct sockaddr *peer, socklen_t len)
+{
+	struct wh_prober_order order = tcp_order(wan, target, LISTENING_PORT, 1);
+	_cleanup_close_ int listener = listen_at(order.addr.family == WH_V4 ? AF_INET : AF_INET6, LISTENING_PORT);
+	_cleanup_close_ int accepted = -1;
+	uint64_t start_ns = wh_now_ns();
+	struct wh_prober_result result;
+	char byte;
+
+	send_order(order);
+	result = expect_result(1, WH_PROBE_ANSWERED);
+	assert_int_equal(result.wan, wan);
+	assert_true(result.rtt_ns > 0 && result.rtt_ns <= wh_now_ns() - start_ns);
+	accepted = accept(listener, peer, &len);
+	assert_true(accepted >= 0);
+	assert_int_equal(recv(accepted, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET); /* nothing lingers */
 }
 
 /* --- the wire --------------------------------------------------------------------------------------------- */

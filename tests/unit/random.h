@@ -10,13 +10,16 @@
 
 static uint64_t random_state;
 
-static inline void seed_random(void)
+/* For cmocka: the set-up of a group whose tests need random bytes. */
+static inline int seed(void **state)
 {
 	const char *given = getenv("WH_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+	uint64_t value = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
 
-	printf("WH_SEED=%llu\n", (unsigned long long)seed);
-	random_state = seed * 0x9e3779b97f4a7c15ULL | 1;
+	(void)state;
+	printf("WH_SEED=%llu\n", (unsigned long long)value);
+	random_state = value * 0x9e3779b97f4a7c15ULL | 1;
+	return 0;
 }
 
 /* xorshift64: the same rounds everywhere for the same seed. */

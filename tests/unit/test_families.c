@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* test_families.c: the two address families of a WAN: what they share, and that it is nothing else. */
-#include "model_fixture.h"
+#include "health_fixture.h"
 
 #define W 0 /* the WAN under test */
 
@@ -276,10 +276,6 @@ static void the_better_is_shown(void **state)
 
 /* --- the probes ------------------------------------------------------------------------------------------- */
 
-static struct wh_health health;
-static struct wh_probe_order orders[WH_MAX_TARGETS];
-static uint32_t seq, seed;
-
 /* Probes of `family`, with three IPv4 targets (0, 1, 3) and one of IPv6 (2). */
 static void start_probes(enum wh_family family, unsigned quorum)
 {
@@ -288,21 +284,7 @@ static void start_probes(enum wh_family family, unsigned quorum)
 	add_target(&p, WH_V6, WH_PROBE_ICMP);
 	add_target(&p, WH_V4, WH_PROBE_TCP);
 	p.quorum = quorum;
-	seq = 7;
-	seed = 42;
-	memset(&health, 0, sizeof(health));
-	wh_health_configure(&health, &p, family, START);
-	wh_health_start(&health, START);
-}
-
-static unsigned send_at(uint64_t now_ns)
-{
-	return wh_health_send(&health, now_ns, &seq, &seed, orders, WH_MAX_TARGETS);
-}
-
-static enum wh_verdict_kind answer(unsigned target, uint32_t of, uint64_t now_ns)
-{
-	return wh_health_result(&health, target, of, WH_PROBE_ANSWERED, MS, now_ns).kind;
+	start_health(&p, family);
 }
 
 static void a_family_has_its_own_targets(void **state)
@@ -312,17 +294,17 @@ static void a_family_has_its_own_targets(void **state)
 	assert_int_equal(wh_health_targets(&health), 3);
 	assert_int_equal(send_at(START), 3);
 	assert_int_equal(orders[2].target, 3);
-	assert_int_equal(answer(0, orders[0].seq, START + MS), WH_VERDICT_NONE);
-	assert_int_equal(answer(3, orders[2].seq, START + MS), WH_VERDICT_GOOD);
+	assert_int_equal(answer(0, orders[0].seq, MS, START + MS), WH_VERDICT_NONE);
+	assert_int_equal(answer(3, orders[2].seq, MS, START + MS), WH_VERDICT_GOOD);
 	/* it has one: that is all of them */
 	start_probes(WH_V6, 2);
 	assert_int_equal(wh_health_targets(&health), 1);
 	assert_true(wh_health_next(&health) == START);
 	assert_int_equal(send_at(START), 1);
 	assert_int_equal(orders[0].target, 2);
-	assert_int_equal(answer(2, orders[0].seq, START + MS), WH_VERDICT_GOOD);
+	assert_int_equal(answer(2, orders[0].seq, MS, START + MS), WH_VERDICT_GOOD);
 	assert_int_equal(send_at(START + SECOND), 1);
-	assert_int_equal(wh_health_expire(&health, START + 2 * SECOND).kind, WH_VERDICT_BAD);
+	assert_int_equal(expire(START + 2 * SECOND), WH_VERDICT_BAD);
 	/* the other family's TCP target neither wakes us nor is in a burst */
 	assert_true(wh_health_next(&health) == health.due_ns[WH_PROBE_ICMP]);
 	health.due_ns[WH_PROBE_TCP] = START;
@@ -338,7 +320,7 @@ static void the_other_family_may_change(void **state)
 	(void)state;
 	start_probes(WH_V4, 1);
 	send_at(START);
-	answer(0, orders[0].seq, START + MS);
+	answer(0, orders[0].seq, MS, START + MS);
 	p = health.profile;
 	p.targets[2].addr.v6.s6_addr[3] ^= 1;
 	wh_health_configure(&health, &p, WH_V4, START + MS);
@@ -351,7 +333,7 @@ static void the_other_family_may_change(void **state)
 	/* and so does an IPv6 address of ours */
 	start_probes(WH_V6, 1);
 	send_at(START);
-	answer(2, orders[0].seq, START + MS);
+	answer(2, orders[0].seq, MS, START + MS);
 	p = health.profile;
 	wh_health_configure(&health, &p, WH_V6, START + MS);
 	assert_int_equal(health.targets[2].last, WH_TARGET_OK);

@@ -1,38 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* test_health.c: rounds, slots, timeouts and figures of one WAN's probes. */
+/* test_health.c: rounds, slots and timeouts of one WAN's probes. */
 #include <math.h>
 
-#include "model_fixture.h"
-
-static struct wh_health health;
-static struct wh_probe_order orders[WH_MAX_TARGETS];
-static uint32_t seq, seed;
+#include "health_fixture.h"
 
 static void start(unsigned icmp, unsigned tcp, unsigned quorum)
 {
 	struct wh_conf_profile p = default_profile(icmp, tcp);
 
 	p.quorum = quorum;
-	seq = 7;
-	seed = 42;
-	memset(&health, 0, sizeof(health));
-	wh_health_configure(&health, &p, WH_V4, START);
-	wh_health_start(&health, START);
-}
-
-static unsigned send_at(uint64_t now_ns)
-{
-	return wh_health_send(&health, now_ns, &seq, &seed, orders, WH_MAX_TARGETS);
-}
-
-static enum wh_verdict_kind answer(unsigned target, uint32_t of, uint64_t rtt_ns, uint64_t now_ns)
-{
-	return wh_health_result(&health, target, of, WH_PROBE_ANSWERED, rtt_ns, now_ns).kind;
-}
-
-static enum wh_verdict_kind expire(uint64_t now_ns)
-{
-	return wh_health_expire(&health, now_ns).kind;
+	start_health(&p, WH_V4);
 }
 
 static void good_with_the_first_answer(void **state)
@@ -338,59 +315,6 @@ static void other_targets_start_anew(void **state)
 	assert_int_equal(health.targets[0].last, WH_TARGET_UNKNOWN);
 }
 
-static void figures_of_the_last_ten_seconds(void **state)
-{
-	struct wh_figures figures;
-	uint64_t now_ns = START;
-
-	(void)state;
-	start(1, 0, 1);
-	wh_health_figures(&health, START, &figures);
-	assert_true(isnan(figures.rtt_ms) && isnan(figures.jitter_ms) && isnan(figures.loss_ratio));
-	for (unsigned i = 0; i < 20; i++, now_ns += 500 * MS) {
-		assert_int_equal(send_at(now_ns), 1);
-		if (i % 4)
-			answer(0, orders[0].seq, (i % 2 ? 10 : 18) * MS, now_ns + 20 * MS);
-		expire(now_ns + 499 * MS);
-	}
-	expire(now_ns + SECOND);
-	wh_health_figures(&health, now_ns - MS, &figures);
-	assert_true(figures.loss_ratio == 0.25);
-	assert_true(figures.rtt_ms > 10 && figures.rtt_ms < 18);
-	assert_true(figures.jitter_ms > 1 && figures.jitter_ms < 8);
-	/* what is older no longer counts: first some of it, then all */
-	wh_health_figures(&health, now_ns + 5 * SECOND - MS, &figures);
-	assert_true(figures.loss_ratio == 0.2);
-	wh_health_figures(&health, now_ns + 11 * SECOND, &figures);
-	assert_true(isnan(figures.loss_ratio));
-	/* no target is good: the old round trips mean nothing now */
-	send_at(now_ns);
-	expire(now_ns + 5 * SECOND);
-	wh_health_figures(&health, now_ns + 5 * SECOND, &figures);
-	assert_true(isnan(figures.rtt_ms) && isnan(figures.jitter_ms));
-}
-
-static void jitter_is_within_targets(void **state)
-{
-	struct wh_figures figures;
-	uint64_t now_ns = START;
-
-	(void)state;
-	start(2, 0, 1);
-	for (unsigned i = 0; i < 100; i++, now_ns += 500 * MS) {
-		assert_int_equal(send_at(now_ns), 2);
-		answer(0, orders[0].seq, 5 * MS, now_ns + 5 * MS);
-		answer(1, orders[1].seq, 30 * MS, now_ns + 30 * MS);
-	}
-	wh_health_figures(&health, now_ns, &figures);
-	assert_true(figures.jitter_ms == 0);
-	/* RFC 3550: J += (|D| - J) / 16 */
-	send_at(now_ns);
-	answer(0, orders[0].seq, 21 * MS, now_ns + 21 * MS);
-	wh_health_figures(&health, now_ns + 21 * MS, &figures);
-	assert_true(figures.jitter_ms == 1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,8 +333,6 @@ int main(void)
 		cmocka_unit_test(refused_and_unsent),
 		cmocka_unit_test(round_waits_for_room),
 		cmocka_unit_test(other_targets_start_anew),
-		cmocka_unit_test(figures_of_the_last_ten_seconds),
-		cmocka_unit_test(jitter_is_within_targets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,9 +9,6 @@
 #include <linux/ip.h>
 #include <netinet/in.h>
 
-#define REFUSED_PORT 4
-#define LISTENING_PORT 5
-
 /* --- ICMP ------------------------------------------------------------------------------------------------- */
 
 static void test_icmp_answered(void **state)
@@ -166,43 +163,16 @@ static void test_icmp_round_trip_time(void **state)
 
 /* --- TCP -------------------------------------------------------------------------------------------------- */
 
-static int listen_at(uint16_t port)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int one = 1;
-
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(fd, 16), 0);
-	return fd;
-}
-
 static void test_tcp(void **state)
 {
-	_cleanup_close_ int listener = listen_at(LISTENING_PORT);
 	struct sockaddr_in peer = {};
-	socklen_t len = sizeof(peer);
-	_cleanup_close_ int accepted = -1;
-	uint64_t start_ns = wh_now_ns();
-	struct wh_prober_result result;
-	char byte;
 
 	(void)state;
-	send_order(tcp_order(5, TARGET, LISTENING_PORT, 1));
-	result = expect_result(1, WH_PROBE_ANSWERED);
-	assert_int_equal(result.wan, 5);
-	assert_true(result.rtt_ns > 0 && result.rtt_ns <= wh_now_ns() - start_ns);
-	accepted = accept(listener, (struct sockaddr *)&peer, &len);
-	assert_true(accepted >= 0);
+	expect_connection(5, TARGET, (struct sockaddr *)&peer, sizeof(peer));
 	assert_int_equal(ntohl(peer.sin_addr.s_addr), WH_PROBE_NET + 1 + 5);
-	assert_int_equal(recv(accepted, &byte, 1, 0), -1);
-	assert_int_equal(errno, ECONNRESET); /* nothing lingers */
 
 	send_order(tcp_order(6, TARGET, REFUSED_PORT, 2));
-	result = expect_result(2, WH_PROBE_REFUSED);
-	assert_true(result.rtt_ns > 0);
+	assert_true(expect_result(2, WH_PROBE_REFUSED).rtt_ns > 0);
 }
 
 static void test_tcp_silence(void **state)

@@ -107,8 +107,7 @@ static void what_leads_nowhere_is_refused_and_counted(void **state)
 
 static void random_records_do_no_harm(void **state)
 {
-	(void)state;
-	seed_random();
+	seed(state);
 	world.client.client = addr6("::ffff:192.0.2.254");
 	for (unsigned i = 0; i < 20000; i++) {
 		size_t size = make_orphan(pick(1500), (uint16_t)i);

@@ -206,13 +206,6 @@ static void random_frames_are_cut_to_random_sizes(void **state)
 	}
 }
 
-static int seed(void **state)
-{
-	(void)state;
-	seed_random();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -198,13 +198,6 @@ static void damaged_frames_do_no_harm(void **state)
 	assert_true(good > ROUNDS / 4); /* else nothing was tested */
 }
 
-static int seed(void **state)
-{
-	(void)state;
-	seed_random();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -123,6 +123,8 @@ void cli_help_verb(const struct cli_verb *verb);
 
 /* the verbs */
 int cli_check(const struct cli *cli);
+int cli_class_hand(const struct cli *cli);
+int cli_class_list(const struct cli *cli);
 int cli_doctor(const struct cli *cli);
 int cli_events(const struct cli *cli);
 int cli_flows(const struct cli *cli);

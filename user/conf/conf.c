@@ -84,19 +84,6 @@ static int read_mark(struct wh_conf_reader *r, const struct wh_conf_key *key, co
 	return err ? err : check_mark(r, value, config->mark, config->mark_mask);
 }
 
-static int read_recheck(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
-			void *out)
-{
-	static const struct wh_conf_choice choices[] = {{"auto", true}, {"off", false}, {NULL, 0}};
-	struct wh_conf_key named = {.name = key->name, .choices = choices};
-	int chosen = 0;
-	int err = wh_conf_choose(r, &named, value, &chosen);
-
-	if (!err)
-		*(bool *)out = chosen;
-	return err;
-}
-
 static const struct wh_conf_choice firewall_choices[] = {
 	{"kernel", WH_CONF_FIREWALL_KERNEL},
 	{"untracked", WH_CONF_FIREWALL_UNTRACKED},
@@ -104,10 +91,12 @@ static const struct wh_conf_choice firewall_choices[] = {
 	{NULL, 0},
 };
 
+static const struct wh_conf_choice recheck_choices[] = {{"auto", true}, {"off", false}, {NULL, 0}};
+
 static const struct wh_conf_key top_keys[] = {
 	{.name = "lan", .read = wh_conf_lans},
 	{.name = "firewall", .read = wh_conf_choose, AT(firewall), .choices = firewall_choices},
-	{.name = "firewall-recheck", .read = read_recheck, AT(firewall_recheck)},
+	{.name = "firewall-recheck", .read = wh_conf_bool, AT(firewall_recheck), .choices = recheck_choices},
 	{.name = "accel", .read = wh_conf_accel},
 	{.name = "probes", .read = wh_conf_probes},
 	{.name = "wans", .read = wh_conf_wans},

@@ -63,9 +63,9 @@ int wh_conf_named(struct wh_conf_reader *r, const char *section, const struct wh
 wh_conf_read_fn wh_conf_number;	  /* min to max, into uint32_t */
 wh_conf_read_fn wh_conf_duration; /* min to max nanoseconds, into uint64_t */
 wh_conf_read_fn wh_conf_choose;	  /* one of `choices`, into an enum */
-wh_conf_read_fn wh_conf_bool;
-wh_conf_read_fn wh_conf_accel;	/* checked only: auto and tc are the same as long as tc is all there is */
-wh_conf_read_fn wh_conf_device; /* into char[IFNAMSIZ] */
+wh_conf_read_fn wh_conf_bool;	  /* one of `choices`, or where there are none true or false, into bool */
+wh_conf_read_fn wh_conf_accel;	  /* checked only: auto and tc are the same as long as tc is all there is */
+wh_conf_read_fn wh_conf_device;	  /* into char[IFNAMSIZ] */
 
 /* The word that stands for "find it out", and the choices of a key whose other values are no fixed words. */
 extern const struct wh_conf_choice wh_conf_auto_choices[];

@@ -93,8 +93,8 @@ int wh_conf_choose(struct wh_conf_reader *r, const struct wh_conf_key *key, cons
 
 int wh_conf_bool(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
 {
-	static const struct wh_conf_choice choices[] = {{"true", true}, {"false", false}, {NULL, 0}};
-	struct wh_conf_key named = {.name = key->name, .choices = choices};
+	static const struct wh_conf_choice words[] = {{"true", true}, {"false", false}, {NULL, 0}};
+	struct wh_conf_key named = {.name = key->name, .choices = key->choices ? key->choices : words};
 	int chosen = 0;
 	int err = wh_conf_choose(r, &named, value, &chosen);
 

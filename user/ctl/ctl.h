@@ -12,6 +12,8 @@
  *	hand      name, hand: down|up|drain|auto, for_s?, reason?,       "message": what was (or would be) done
  *	          dry_run?, yes?, ssh_address?: where the caller's ssh
  *	          session comes in, so that it is not cut unasked
+ *	class-pin class, name (of the WAN), for_s?                       "message"
+ *	class-auto class                                                 "message"
  *	events    since?, follow?                                        "events": […]; with "follow": true one
  *	                                                                 further record a line from then on
  *	reload                                                           "message"

@@ -17,6 +17,8 @@
  *	aftermath.c  after a switch: verification, the record; aftermath_reset.c: the sessions that cannot go on
  *	collect.c    idle flows, bindings and ports; counts for status; timers.c: how long is idle
  *	overrides.c  the hand: verbs, expiry, what survives a reboot
+ *	classes.c    pins of classes by hand, what changes for a class
+ *	throughput.c how fast each WAN runs; quota.c: how much of its month is used
  *	status.c, verbs.c, control.c, records.c, metrics.c   what is told to people
  */
 #ifndef WANHELM_DAEMON_DAEMON_H
@@ -95,11 +97,24 @@ struct wh_gateway {
 	uint64_t asked_ns, heard_ns;
 };
 
-/* Bytes when rates were last worked out, and what they were. */
-struct wh_rate {
-	uint64_t taken_ns;
+/* What a WAN has carried, probes included, and how fast it did over the last second. */
+struct wh_throughput {
+	uint64_t taken_ns; /* when it was last looked at; 0: never */
 	uint64_t tx_bytes, rx_bytes;
-	double tx_bps, rx_bps;
+	double tx_bps, rx_bps; /* NAN: not known yet */
+};
+
+/* A month's account of a WAN. */
+struct wh_account {
+	uint64_t period_s; /* when the month began, wall clock; 0: nothing was counted yet */
+	uint64_t used_bytes;
+	uint64_t counter; /* of all bytes, when used_bytes was last added to */
+	bool warned;
+};
+
+/* A class's pin, beside its word in wh_steer. */
+struct wh_class_pin {
+	uint64_t until_s; /* wall clock; 0: no end */
 };
 
 /* A walk for ever, through one family's table and then through the other's. */
@@ -173,7 +188,7 @@ struct wh_daemon {
 	struct wh_wanted stored;	     /* masks by class number */
 	struct wh_rule_numbers rule_numbers; /* that the match lines in force were compiled with */
 	struct wh_heard heard[WH_MAX_WANS];
-	struct wh_rate rates[WH_MAX_WANS];
+	struct wh_throughput throughput[WH_MAX_WANS];
 	struct wh_route_set routes;
 
 	const char *missing[WH_MAX_WANS][WH_FAMILIES]; /* what it last lacked to be usable; NULL: never anything */
@@ -185,6 +200,9 @@ struct wh_daemon {
 
 	/* work in progress */
 	struct wh_override overrides[WH_MAX_WANS];
+	struct wh_class_pin class_pins[WH_MAX_CLASSES]; /* by index in the configuration */
+	struct wh_account accounts[WH_MAX_WANS];
+	uint64_t accounts_saved_ns;
 	struct wh_aftermath aftermath[WH_MAX_WANS];
 	uint8_t owed[WH_FAMILIES]; /* WANs whose sessions are still to be told, bit by number */
 	unsigned walked;	   /* the WAN that is being walked for, WH_WAN_NONE: none */
@@ -323,6 +341,29 @@ int wh_overrides_set(struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb, 
 /* Follow the override words, which a person may have written without us. */
 void wh_overrides_watch(struct wh_daemon *d);
 void wh_overrides_expire(struct wh_daemon *d);
+
+/* throughput.c */
+/* Once a second: how fast each WAN runs; the model is told. */
+void wh_throughput_watch(struct wh_daemon *d);
+/* All bytes, of all classes and the probes. */
+void wh_throughput_bytes(const struct wh_daemon *d, unsigned wan, uint64_t *tx, uint64_t *rx);
+
+/* quota.c */
+void wh_quota_load(struct wh_daemon *d);
+/* Once a second: the months' accounts, and what follows from them. */
+void wh_quota_watch(struct wh_daemon *d);
+void wh_quota_save(struct wh_daemon *d);
+
+/* classes.c */
+/* Pin a class (index) to a WAN number, WH_WAN_NONE takes that back; for_s 0: without end. */
+void wh_classes_pin(struct wh_daemon *d, unsigned class, unsigned wan, uint64_t for_s);
+void wh_classes_load(struct wh_daemon *d);
+/* Follow the pins in wh_steer, which a person may have written without us, and end those whose time is over. */
+void wh_classes_watch(struct wh_daemon *d);
+void wh_classes_on_change(void *arg, const struct wh_class_change *change);
+/* Of these verbs the arguments are in ctl/ctl.h. */
+json_t *wh_classes_on_pin(void *arg, const json_t *request);
+json_t *wh_classes_on_auto(void *arg, const json_t *request);
 
 /* status.c */
 json_t *wh_status(struct wh_daemon *d);

@@ -40,7 +40,8 @@ static void forget_number(struct wh_daemon *d, unsigned wan)
 	memset(&d->overrides[wan], 0, sizeof(d->overrides[wan]));
 	memset(&d->aftermath[wan], 0, sizeof(d->aftermath[wan]));
 	memset(&d->heard[wan], 0, sizeof(d->heard[wan]));
-	memset(&d->rates[wan], 0, sizeof(d->rates[wan]));
+	memset(&d->throughput[wan], 0, sizeof(d->throughput[wan]));
+	memset(&d->accounts[wan], 0, sizeof(d->accounts[wan]));
 	memset(d->missing[wan], 0, sizeof(d->missing[wan]));
 }
 
@@ -76,6 +77,8 @@ int wh_settle(struct wh_daemon *d, char *error, size_t error_len)
 	memcpy(old_lans, d->lans, sizeof(old_lans));
 	forget_old_numbers(d);
 	wh_overrides_load(d);
+	wh_classes_load(d);
+	wh_quota_load(d);
 	err = wh_firewall_settle(d, error, error_len);
 	if (err)
 		return err;
@@ -123,6 +126,7 @@ int wh_daemon_reload(struct wh_daemon *d, char *error, size_t error_len)
 	}
 	if (config.max_flows != d->config.max_flows)
 		wh_warn("limits.flows: takes effect after `wanhelm stop` and a new start");
+	wh_quota_save(d); /* under the names of before */
 	wh_settle_take(d, &config);
 	err = wh_settle(d, error, error_len);
 	wh_firewall_show_again(d); /* also what changed unnoticed: iptables-legacy says nothing */

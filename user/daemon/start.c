@@ -104,6 +104,8 @@ static void on_world_timer(evutil_socket_t fd, short what, void *arg)
 		d->prober_died_ns = wh_now_ns();
 	}
 	wh_world_hooks(d);
+	wh_throughput_watch(d);
+	wh_quota_watch(d);
 	wh_flip(d);
 	wh_neighbours_pin(d);
 	wh_firewall_routes(d);
@@ -268,6 +270,7 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 	d->walked = WH_WAN_NONE;
 	d->started_ns = wh_now_ns();
 	d->model.on_change = wh_turn_on_change;
+	d->model.on_class = wh_classes_on_change;
 	d->model.arg = d;
 	snprintf(error, error_len, "out of memory");
 	d->config = *config;
@@ -313,6 +316,8 @@ static void free_event(struct event **e)
 
 void wh_daemon_end(struct wh_daemon *d)
 {
+	if (d->turn_timer)
+		wh_quota_save(d);
 	if (d->control)
 		wh_control_stop(d->control);
 	free_event(&d->turn_timer);

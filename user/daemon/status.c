@@ -4,34 +4,35 @@
  * controller knows.
  */
 #include <math.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "ctl/table_status.h"
 #include "daemon/daemon.h"
 #include "lib/clock.h"
+#include "model/standing.h"
 
 static json_t *real_or_null(double value)
 {
 	return isnan(value) ? json_null() : json_real(value);
 }
 
-/* Rates over the time since the rates were last asked for, half a second at least. */
-static void put_rates(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t now_ns)
+static void put_rates(const struct wh_daemon *d, unsigned wan, json_t *out)
 {
-	struct wh_rate *rate = &d->rates[wan];
-	uint64_t tx = (uint64_t)json_integer_value(json_object_get(out, "tx_bytes"));
-	uint64_t rx = (uint64_t)json_integer_value(json_object_get(out, "rx_bytes"));
-	double seconds = (double)(now_ns - rate->taken_ns) / 1e9;
+	json_object_set_new(out, "tx_bps", real_or_null(d->throughput[wan].tx_bps));
+	json_object_set_new(out, "rx_bps", real_or_null(d->throughput[wan].rx_bps));
+}
 
-	if (seconds >= 0.5) {
-		rate->tx_bps = rate->taken_ns ? (double)(tx - rate->tx_bytes) * 8 / seconds : NAN;
-		rate->rx_bps = rate->taken_ns ? (double)(rx - rate->rx_bytes) * 8 / seconds : NAN;
-		rate->taken_ns = now_ns;
-		rate->tx_bytes = tx;
-		rate->rx_bytes = rx;
-	}
-	json_object_set_new(out, "tx_bps", real_or_null(rate->tx_bps));
-	json_object_set_new(out, "rx_bps", real_or_null(rate->rx_bps));
+/* What is used of the month's quota; null without one. */
+static void put_quota(const struct wh_daemon *d, unsigned wan, json_t *out)
+{
+	const struct wh_conf_quota *quota = &d->config.wans[d->conf_of[wan]].quota;
+
+	if (!quota->limit_bytes)
+		return;
+	json_object_set_new(out, "quota",
+			    json_pack("{s:I,s:I}", "limit_bytes", (json_int_t)quota->limit_bytes, "used_bytes",
+				      (json_int_t)d->accounts[wan].used_bytes));
 }
 
 /* What the model knows of one family, into the family's object or the WAN's. */
@@ -53,7 +54,9 @@ static void put_wan(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t now
 	put_figures(&model->of[wh_wan_shown_family(model)], out, now_ns);
 	put_figures(&model->of[WH_V4], json_object_get(out, "v4"), now_ns);
 	put_figures(&model->of[WH_V6], json_object_get(out, "v6"), now_ns);
-	put_rates(d, wan, out, now_ns);
+	put_rates(d, wan, out);
+	if (d->conf_of[wan] >= 0)
+		put_quota(d, wan, out);
 }
 
 /* What became of packets that the controller was handed; the data plane's own are in "drops". */
@@ -91,6 +94,49 @@ static json_t *daemon_status(const struct wh_daemon *d, uint64_t now_ns)
 	return status;
 }
 
+/* The number of the WAN of that name in the configuration; WH_WAN_NONE. */
+static unsigned number_of_name(const struct wh_daemon *d, const char *name)
+{
+	for (unsigned i = 0; name && i < d->config.n_wans; i++) {
+		if (!strcmp(d->config.wans[i].name, name))
+			return d->number_of[i];
+	}
+	return WH_WAN_NONE;
+}
+
+/* Why each of a class's WANs does or does not take new flows: in its better family. */
+static void put_class(const struct wh_daemon *d, unsigned class, json_t *out, uint64_t now_ns)
+{
+	unsigned pinned = d->model.classes[class].pinned;
+	json_t *wan;
+	size_t i;
+
+	json_array_foreach(json_object_get(out, "wans"), i, wan) {
+		unsigned number = number_of_name(d, json_string_value(json_object_get(wan, "name")));
+		char why[160];
+
+		if (number == WH_WAN_NONE)
+			continue;
+		wh_standing_text(&d->model, class, number, wh_wan_shown_family(&d->model.wans[number]), now_ns, why,
+				 sizeof(why));
+		json_object_set_new(wan, "why", json_string(why));
+	}
+	json_object_set_new(out, "pinned", pinned < WH_MAX_WANS ? json_string(d->wans[pinned].name) : json_null());
+}
+
+static void put_classes(const struct wh_daemon *d, json_t *classes, uint64_t now_ns)
+{
+	json_t *class;
+	size_t i;
+
+	json_array_foreach(classes, i, class) {
+		for (unsigned c = 0; c < d->config.n_classes; c++) {
+			if (!strcmp(d->config.classes[c].name, json_string_value(json_object_get(class, "name"))))
+				put_class(d, c, class, now_ns);
+		}
+	}
+}
+
 json_t *wh_status(struct wh_daemon *d)
 {
 	json_t *status = wh_table_status(&d->tables, d->flows_on), *wan;
@@ -100,6 +146,7 @@ json_t *wh_status(struct wh_daemon *d)
 	json_array_foreach(json_object_get(status, "wans"), i, wan) {
 		put_wan(d, (unsigned)json_integer_value(json_object_get(wan, "index")), wan, now_ns);
 	}
+	put_classes(d, json_object_get(status, "classes"), now_ns);
 	json_object_set_new(status, "daemon", daemon_status(d, now_ns));
 	return status;
 }

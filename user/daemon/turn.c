@@ -97,6 +97,7 @@ void wh_turn(struct wh_daemon *d)
 	beat(d);
 	read_signals(d, now_ns);
 	wh_overrides_watch(d);
+	wh_classes_watch(d);
 	next_ns = send_probes(d, now_ns);
 	wh_flip(d);
 	wh_aftermath_watch(d, now_ns);

@@ -169,8 +169,14 @@ static json_t *on_metrics(void *arg, const json_t *request)
 }
 
 const struct wh_control_handler wh_verbs[] = {
-	{"status", on_status, true, false},   {"wan-show", on_wan_show, true, false},
-	{"hand", on_hand, false, false},      {"events", on_events, true, true},
-	{"reload", on_reload, false, false},  {"stop", on_stop, false, false},
-	{"metrics", on_metrics, true, false}, {},
+	{"status", on_status, true, false},
+	{"wan-show", on_wan_show, true, false},
+	{"hand", on_hand, false, false},
+	{"class-pin", wh_classes_on_pin, false, false},
+	{"class-auto", wh_classes_on_auto, false, false},
+	{"events", on_events, true, true},
+	{"reload", on_reload, false, false},
+	{"stop", on_stop, false, false},
+	{"metrics", on_metrics, true, false},
+	{},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * load.c: see load.h.  The BPF objects (steer and sweep, each once a family) declare maps that they share; whichever is
- * loaded first makes and pins them, the others find them by their pins.
+ * loaded first makes and pins them, the others find them by their pins.  Why the kernel refuses one, load_failure.c says.
  */
 #include "kern/load.h"
 
@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <sys/vfs.h>
 
 #include <bpf/bpf.h>
@@ -21,6 +20,7 @@
 
 #include <wanhelm/abi.h>
 
+#include "kern/load_private.h"
 #include "kern/pins.h"
 #include "lib/cleanup.h"
 #include "explain4.skel.h"
@@ -55,34 +55,6 @@ static const char family_digit[WH_FAMILIES] = {'4', '6'};
 /* What is set in a steer object before it is loaded: the same for both families. */
 typedef struct steer4_bpf__rodata steer_constants;
 _Static_assert(sizeof(steer_constants) == sizeof(struct steer6_bpf__rodata), "one layout");
-
-/* libbpf explains itself to a callback only; the last line it said is what people need when a load fails. */
-static char last_words[200];
-
-/* Of the verifier's long account, the line before its closing statistics says what is wrong. */
-static void keep_verdict(char *text)
-{
-	char *end = strstr(text, "\nprocessed "), *start;
-
-	if (!end)
-		return;
-	*end = '\0';
-	start = strrchr(text, '\n');
-	snprintf(last_words, sizeof(last_words), "%s", start ? start + 1 : text);
-}
-
-static int keep_last_words(enum libbpf_print_level level, const char *format, va_list args)
-{
-	_cleanup_free_ char *text = NULL;
-
-	if (level != LIBBPF_WARN || vasprintf(&text, format, args) < 0)
-		return 0;
-	if (strstr(text, "BEGIN PROG LOAD LOG"))
-		keep_verdict(text);
-	else if (!last_words[0])
-		snprintf(last_words, sizeof(last_words), "%.*s", (int)strcspn(text, "\n"), text);
-	return 0;
-}
 
 /* --- before loading -------------------------------------------------------------------------------------- */
 
@@ -204,45 +176,6 @@ static int prepare_maps(struct bpf_object *object, const struct wh_load_options 
 	return 0;
 }
 
-/* --- when it fails ---------------------------------------------------------------------------------------- */
-
-static const struct {
-	enum bpf_prog_type prog;
-	int helper; /* 0: the program type itself */
-	const char *name;
-	const char *since;
-} needs[] = {
-	{BPF_PROG_TYPE_SCHED_CLS, 0, "tc programs", "4.1"},
-	{BPF_PROG_TYPE_SYSCALL, 0, "syscall programs", "5.14"},
-	{BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_redirect_neigh, "bpf_redirect_neigh", "5.10"},
-};
-
-/* Say why the kernel refused: what we may not do, what it does not have, or else libbpf's last words. */
-static void explain_failure(int err, char *error, size_t error_len)
-{
-	struct utsname kernel;
-
-	uname(&kernel);
-	if (err == -EPERM) { /* -EACCES is how the verifier refuses */
-		snprintf(error, error_len,
-			 "no privilege to load BPF programs: needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
-		return;
-	}
-	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
-		int has = needs[i].helper
-				  ? libbpf_probe_bpf_helper(needs[i].prog, (enum bpf_func_id)needs[i].helper, NULL)
-				  : libbpf_probe_bpf_prog_type(needs[i].prog, NULL);
-
-		if (has == 0) {
-			snprintf(error, error_len, "this kernel (%s) lacks %s, which Linux has from %s on",
-				 kernel.release, needs[i].name, needs[i].since);
-			return;
-		}
-	}
-	snprintf(error, error_len, "the kernel (%s) refused the BPF programs: %s%s%s", kernel.release, strerror(-err),
-		 last_words[0] ? ": " : "", last_words);
-}
-
 /* --- loading ---------------------------------------------------------------------------------------------- */
 
 /* What the programs take for constants; others, the compiler's own, follow. */
@@ -325,7 +258,6 @@ static int load_all(struct wh_programs *p)
 {
 	int err = 0;
 
-	last_words[0] = '\0';
 	for (enum wh_family family = 0; family < WH_FAMILIES && !err; family++) {
 		err = load_steer(p, family, L2_ETHERNET);
 		if (!err)
@@ -342,7 +274,7 @@ int wh_programs_load(struct wh_programs **out, const struct wh_load_options *opt
 	int err;
 
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	libbpf_set_print(keep_last_words);
+	wh_load_listen();
 	err = make_folder(options->bpf_dir, error, error_len);
 	if (err)
 		return err;
@@ -364,7 +296,7 @@ int wh_programs_load(struct wh_programs **out, const struct wh_load_options *opt
 	p->options.bpf_dir = p->bpf_dir;
 	err = load_all(p);
 	if (err) {
-		explain_failure(err, error, error_len);
+		wh_load_explain(err, error, error_len);
 		wh_programs_close(p);
 		if (!*adopted)
 			wh_pins_remove(options->bpf_dir);

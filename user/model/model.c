@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "model/standing.h"
 #include "model/states.h"
 
 /* The longest that the daemon may sleep: what nobody foresaw is late by no more than this. */
@@ -49,6 +50,26 @@ static void configure_wan(struct wh_wan_model *w, const struct wh_config *config
 	}
 }
 
+/* A class that keeps its name keeps what is known, as long as its WANs keep their numbers. */
+static void configure_classes(struct wh_model *m, const struct wh_config *config)
+{
+	static struct wh_class_model known[WH_MAX_CLASSES];
+
+	memcpy(known, m->classes, sizeof(known));
+	for (unsigned c = 0; c < WH_MAX_CLASSES; c++) {
+		struct wh_class_model *class = &m->classes[c];
+
+		*class = (struct wh_class_model){.pinned = WH_WAN_NONE, .chosen = {WH_WAN_NONE, WH_WAN_NONE}};
+		if (c >= config->n_classes)
+			continue;
+		for (unsigned k = 0; k < WH_MAX_CLASSES; k++) {
+			if (!strcmp(known[k].name, config->classes[c].name))
+				*class = known[k];
+		}
+		snprintf(class->name, sizeof(class->name), "%s", config->classes[c].name);
+	}
+}
+
 void wh_model_configure(struct wh_model *m, const struct wh_config *config, const unsigned number_of[WH_MAX_WANS],
 			uint64_t now_ns)
 {
@@ -62,6 +83,7 @@ void wh_model_configure(struct wh_model *m, const struct wh_config *config, cons
 		used[number_of[i]] = true;
 		configure_wan(&m->wans[number_of[i]], config, &config->wans[i], now_ns);
 	}
+	configure_classes(m, config);
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++)
 		if (!used[wan])
 			memset(&m->wans[wan], 0, sizeof(m->wans[wan]));
@@ -153,6 +175,37 @@ void wh_model_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, con
 		wh_states_hand(m, wan, verb, why, now_ns);
 }
 
+void wh_model_traffic(struct wh_model *m, unsigned wan, double up_bps, double down_bps)
+{
+	struct wh_wan_model *w = wan_of(m, wan);
+	const struct wh_conf_wan *conf = NULL;
+	double up, down;
+
+	for (unsigned i = 0; w && i < m->config->n_wans; i++) {
+		if (m->number_of[i] == wan)
+			conf = &m->config->wans[i];
+	}
+	if (!conf)
+		return;
+	up = conf->up_bps ? up_bps / (double)conf->up_bps : 0;
+	down = conf->down_bps ? down_bps / (double)conf->down_bps : 0;
+	w->measured = conf->up_bps || conf->down_bps;
+	w->load = w->measured ? (up > down ? up : down) : (up_bps + down_bps) / conf->weight;
+	w->busy = w->measured && w->load * 100 >= (w->busy ? WH_IDLE_PERCENT : WH_BUSY_PERCENT);
+}
+
+void wh_model_quota(struct wh_model *m, unsigned wan, enum wh_quota_verdict verdict)
+{
+	if (wan_of(m, wan))
+		m->wans[wan].quota = verdict;
+}
+
+void wh_model_pin(struct wh_model *m, unsigned class, unsigned wan)
+{
+	if (class < WH_MAX_CLASSES)
+		m->classes[class].pinned = wan;
+}
+
 void wh_model_starved(struct wh_model *m, uint64_t late_ns, uint64_t now_ns)
 {
 	if (late_ns < WH_STARVED_NS)
@@ -202,6 +255,10 @@ uint64_t wh_model_tick(struct wh_model *m, uint64_t now_ns, struct wh_probe_orde
 		due_ns = tick_family(m, wan, family, now_ns, orders, max, &n);
 		if (due_ns < next_ns)
 			next_ns = due_ns;
+	}
+	if (now_ns >= m->standing_ns + WH_STANDING_NS) {
+		m->standing_ns = now_ns;
+		wh_standing_pass(m, now_ns);
 	}
 	*n_orders = n;
 	return next_ns > now_ns ? next_ns : now_ns;

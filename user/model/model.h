@@ -18,6 +18,7 @@
 #include "model/config.h"
 #include "model/health.h"
 #include "model/silence.h"
+#include "model/sla.h"
 #include <wanhelm/steer.h>
 #include <wanhelm/wan.h>
 
@@ -53,24 +54,51 @@ struct wh_family_model {
 	struct wh_silence silence;
 };
 
+/* What a WAN's monthly quota means for new flows. */
+enum wh_quota_verdict { WH_QUOTA_FREE, WH_QUOTA_AVOIDED, WH_QUOTA_BLOCKED };
+
 /* One WAN. */
 struct wh_wan_model {
 	bool configured;
 	bool enabled; /* by the configuration */
 	char name[WH_NAME_LEN];
 	enum wh_hand_verb hand;
+	enum wh_quota_verdict quota;
+	double load; /* share of its bandwidth that is in use, the fuller direction; without a bandwidth: of its weight */
+	bool measured; /* `load` is a share of a bandwidth */
+	bool busy;
 	struct wh_family_model of[WH_FAMILIES];
+};
+
+/* What one class knows of its WANs, by number. */
+struct wh_class_model {
+	char name[WH_NAME_LEN];
+	unsigned pinned; /* WAN number, or WH_WAN_NONE */
+	struct wh_sla_watch sla[WH_MAX_WANS][WH_FAMILIES];
+	uint8_t chosen[WH_FAMILIES]; /* by least-used or lowest-latency; WH_WAN_NONE: nobody yet */
+};
+
+/* What changed for one class on one WAN; all texts are valid during the call. */
+struct wh_class_change {
+	unsigned class; /* index */
+	unsigned wan;
+	enum wh_family family;
+	const char *cause; /* a word */
+	const char *evidence;
 };
 
 struct wh_model {
 	const struct wh_config *config;
-	unsigned number_of[WH_MAX_WANS];			      /* configuration index → WAN number */
-	struct wh_wan_model wans[WH_MAX_WANS];			      /* by number */
-	void (*on_change)(void *arg, const struct wh_change *change); /* may be NULL */
+	unsigned number_of[WH_MAX_WANS];				   /* configuration index → WAN number */
+	struct wh_wan_model wans[WH_MAX_WANS];				   /* by number */
+	struct wh_class_model classes[WH_MAX_CLASSES];			   /* by index */
+	void (*on_change)(void *arg, const struct wh_change *change);	   /* may be NULL */
+	void (*on_class)(void *arg, const struct wh_class_change *change); /* may be NULL */
 	void *arg;
 
-	uint32_t seq;	 /* of the next probe */
-	uint32_t random; /* for jitter */
+	uint32_t seq;	      /* of the next probe */
+	uint32_t random;      /* for jitter */
+	uint64_t standing_ns; /* when standing.c last let time pass */
 };
 
 /* What the masks should be: `alive` for the last row of wh_steer, one pair a configured class. */
@@ -118,6 +146,15 @@ void wh_model_result(struct wh_model *m, unsigned wan, unsigned target, uint32_t
 
 /* The hand, which holds for both families.  Each that is there tells its change, after both have changed. */
 void wh_model_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, const char *why, uint64_t now_ns);
+
+/* What users and probes send and receive on a WAN, bits a second; to be told about once a second. */
+void wh_model_traffic(struct wh_model *m, unsigned wan, double up_bps, double down_bps);
+
+/* What the quota says of a WAN from now on. */
+void wh_model_quota(struct wh_model *m, unsigned wan, enum wh_quota_verdict verdict);
+
+/* Put one WAN first for a class (index); WH_WAN_NONE takes that back. */
+void wh_model_pin(struct wh_model *m, unsigned class, unsigned wan);
 
 /*
  * The loop was away for `late_ns` more than it wanted: probes that ran out meanwhile say something about us,

@@ -14,6 +14,22 @@
 #define WH_DOUBT_NS 400000000ULL
 #define WH_DOUBT_LOOK_NS 5000000ULL
 
+/*
+ * What a state means for traffic:
+ *
+ *	fresh (takes new flows)				up, suspect, forced-up
+ *	alive (existing flows stay)			those and draining, recovering
+ */
+static inline bool wh_state_is_fresh(enum wh_wan_state state)
+{
+	return state == WH_WAN_UP || state == WH_WAN_SUSPECT || state == WH_WAN_FORCED_UP;
+}
+
+static inline bool wh_state_is_alive(enum wh_wan_state state)
+{
+	return wh_state_is_fresh(state) || state == WH_WAN_DRAINING || state == WH_WAN_RECOVERING;
+}
+
 /* The state that the world sees, from usability, the hand and what the probes say. */
 enum wh_wan_state wh_states_shown(const struct wh_wan_model *w, enum wh_family family);
 

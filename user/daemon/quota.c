@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * quota.c: how much of its month a WAN has used: all bytes, both directions, probes included.  The accounts stand in
+ * STATE_DIR/quota.json; beside each stands what the counters were, so that a restart counts on where it stopped, and
+ * what passed while no controller ran is counted too.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define QUOTA_FILE "quota.json"
+#define SAVE_EVERY_NS (60 * WH_NS_PER_S)
+/* Before this the clock was never set: no month can be told. */
+#define CLOCK_IS_SET_S 1704067200 /* 2024-01-01 */
+
+static const struct wh_conf_quota *quota_of(const struct wh_daemon *d, unsigned wan)
+{
+	return d->conf_of[wan] < 0 ? NULL : &d->config.wans[d->conf_of[wan]].quota;
+}
+
+/* --- the month -------------------------------------------------------------------------------------------------- */
+
+static int days_in(int year, int month)
+{
+	struct tm day = {.tm_year = year, .tm_mon = month + 1, .tm_mday = 0, .tm_hour = 12, .tm_isdst = -1};
+
+	mktime(&day);
+	return day.tm_mday;
+}
+
+/* Midnight of the reset day in that month, or of its last day where it has none such. */
+static uint64_t reset_in(int year, int month, unsigned reset_day)
+{
+	struct tm day = {.tm_year = year, .tm_mon = month, .tm_isdst = -1};
+	int last = days_in(year, month);
+
+	day.tm_mday = (int)reset_day < last ? (int)reset_day : last;
+	return (uint64_t)mktime(&day);
+}
+
+/* When the present period began, local time. */
+static uint64_t period_of(time_t now, unsigned reset_day)
+{
+	struct tm local;
+	uint64_t begun_s;
+
+	localtime_r(&now, &local);
+	begun_s = reset_in(local.tm_year, local.tm_mon, reset_day);
+	if (begun_s <= (uint64_t)now)
+		return begun_s;
+	return local.tm_mon ? reset_in(local.tm_year, local.tm_mon - 1, reset_day)
+			    : reset_in(local.tm_year - 1, 11, reset_day);
+}
+
+/* --- what survives a restart ------------------------------------------------------------------------------------ */
+
+static void file_path(const struct wh_daemon *d, char *path, size_t len, const char *suffix)
+{
+	snprintf(path, len, "%s/%s%s", d->state_dir, QUOTA_FILE, suffix);
+}
+
+void wh_quota_save(struct wh_daemon *d)
+{
+	char path[PATH_MAX], fresh[PATH_MAX];
+	json_t *all = json_object();
+
+	d->accounts_saved_ns = wh_now_ns();
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		const struct wh_account *a = &d->accounts[wan];
+
+		if (d->conf_of[wan] < 0 || !a->period_s)
+			continue;
+		json_object_set_new(all, d->config.wans[d->conf_of[wan]].name,
+				    json_pack("{s:I,s:I,s:I,s:b}", "period_s", (json_int_t)a->period_s, "used_bytes",
+					      (json_int_t)a->used_bytes, "counter", (json_int_t)a->counter, "warned",
+					      a->warned));
+	}
+	file_path(d, path, sizeof(path), "");
+	file_path(d, fresh, sizeof(fresh), ".new");
+	if (json_object_size(all) && ((mkdir(d->state_dir, 0750) && errno != EEXIST) ||
+				      json_dump_file(all, fresh, JSON_INDENT(1)) || rename(fresh, path)))
+		wh_warn("%s: cannot keep the quotas' accounts: %s", path, strerror(errno));
+	json_decref(all);
+}
+
+void wh_quota_load(struct wh_daemon *d)
+{
+	char path[PATH_MAX];
+	json_error_t error;
+	json_t *all;
+
+	file_path(d, path, sizeof(path), "");
+	all = json_load_file(path, 0, &error);
+	if (!all && access(path, F_OK) == 0)
+		wh_warn("%s:%d: %s; the month's traffic so far is not known", path, error.line, error.text);
+	for (unsigned wan = 0; all && wan < WH_MAX_WANS; wan++) {
+		const json_t *kept = d->conf_of[wan] < 0 ? NULL
+							 : json_object_get(all, d->config.wans[d->conf_of[wan]].name);
+
+		if (!kept)
+			continue;
+		d->accounts[wan] = (struct wh_account){
+			.period_s = (uint64_t)json_integer_value(json_object_get(kept, "period_s")),
+			.used_bytes = (uint64_t)json_integer_value(json_object_get(kept, "used_bytes")),
+			.counter = (uint64_t)json_integer_value(json_object_get(kept, "counter")),
+			.warned = json_is_true(json_object_get(kept, "warned")),
+		};
+	}
+	json_decref(all);
+}
+
+/* --- the account ------------------------------------------------------------------------------------------------ */
+
+/* Counters begin anew with the maps. */
+static void count(struct wh_daemon *d, unsigned wan)
+{
+	struct wh_account *a = &d->accounts[wan];
+	uint64_t tx, rx;
+
+	wh_throughput_bytes(d, wan, &tx, &rx);
+	a->used_bytes += tx + rx >= a->counter ? tx + rx - a->counter : tx + rx;
+	a->counter = tx + rx;
+}
+
+static void tell(struct wh_daemon *d, unsigned wan, const char *cause)
+{
+	const struct wh_conf_quota *quota = quota_of(d, wan);
+	struct wh_record record = WH_RECORD_EMPTY;
+	char evidence[96];
+
+	snprintf(evidence, sizeof(evidence), "%.3f of %.3f GB used", (double)d->accounts[wan].used_bytes / 1e9,
+		 (double)quota->limit_bytes / 1e9);
+	record.event = "quota";
+	record.wan = d->wans[wan].name;
+	record.cause = cause;
+	record.evidence = evidence;
+	wh_tell(d, &record);
+	wh_quota_save(d);
+}
+
+static enum wh_quota_verdict verdict_of(const struct wh_daemon *d, unsigned wan, const struct wh_conf_quota *quota)
+{
+	if (d->accounts[wan].used_bytes < quota->limit_bytes)
+		return WH_QUOTA_FREE;
+	return quota->action == WH_QUOTA_BLOCK ? WH_QUOTA_BLOCKED : WH_QUOTA_AVOIDED;
+}
+
+static void begin_month(struct wh_daemon *d, unsigned wan, uint64_t period_s)
+{
+	struct wh_account *a = &d->accounts[wan];
+	bool first = !a->period_s;
+
+	a->period_s = period_s;
+	a->warned = false;
+	if (!first) {
+		a->used_bytes = 0;
+		tell(d, wan, "reset");
+	}
+}
+
+static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota *quota, time_t now)
+{
+	struct wh_account *a = &d->accounts[wan];
+	enum wh_quota_verdict verdict;
+	uint64_t period_s = period_of(now, quota->reset_day);
+
+	/* What passed before this second is the old month's. */
+	count(d, wan);
+	if (a->period_s != period_s)
+		begin_month(d, wan, period_s);
+	if (!a->warned && a->used_bytes >= quota->limit_bytes / 100 * quota->warn_percent) {
+		a->warned = true;
+		tell(d, wan, "warning");
+	}
+	verdict = verdict_of(d, wan, quota);
+	if (verdict == d->model.wans[wan].quota)
+		return;
+	wh_model_quota(&d->model, wan, verdict);
+	wh_flip(d);
+	if (verdict != WH_QUOTA_FREE)
+		tell(d, wan, verdict == WH_QUOTA_BLOCKED ? "block" : "avoid");
+}
+
+void wh_quota_watch(struct wh_daemon *d)
+{
+	time_t now = time(NULL);
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		const struct wh_conf_quota *quota = quota_of(d, wan);
+
+		if (quota && quota->limit_bytes && now >= CLOCK_IS_SET_S)
+			watch(d, wan, quota, now);
+		else
+			wh_model_quota(&d->model, wan, WH_QUOTA_FREE);
+	}
+	if (wh_now_ns() > d->accounts_saved_ns + SAVE_EVERY_NS)
+		wh_quota_save(d);
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* standing.c: see standing.h, whose table this follows from top to bottom. */
+#include "model/standing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "model/states.h"
+
+#define WAN_BIT(wan) ((uint8_t)(1U << (wan)))
+
+/* --- WANs as sets, bit by number ------------------------------------------------------------------------------ */
+
+static uint8_t tier_set(const struct wh_model *m, const struct wh_conf_tier *tier)
+{
+	uint8_t set = 0;
+
+	for (unsigned i = 0; i < tier->n_members; i++) {
+		unsigned wan = m->number_of[tier->members[i].wan];
+
+		if (m->wans[wan].configured)
+			set |= WAN_BIT(wan);
+	}
+	return set;
+}
+
+static uint8_t class_set(const struct wh_model *m, const struct wh_conf_class *class)
+{
+	uint8_t set = 0;
+
+	for (unsigned t = 0; t < class->n_tiers; t++)
+		set |= tier_set(m, &class->tiers[t]);
+	return set;
+}
+
+/* Those of `set` in one of the states that the function knows. */
+static uint8_t in_state(const struct wh_model *m, enum wh_family family, uint8_t set, bool (*is)(enum wh_wan_state))
+{
+	uint8_t found = 0;
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if ((set & WAN_BIT(wan)) && is(m->wans[wan].of[family].state))
+			found |= WAN_BIT(wan);
+	}
+	return found;
+}
+
+static bool is_recovering(enum wh_wan_state state)
+{
+	return state == WH_WAN_RECOVERING;
+}
+
+/* Those whose quota says so, but for what the hand holds up. */
+static uint8_t in_quota(const struct wh_model *m, uint8_t set, enum wh_quota_verdict verdict)
+{
+	uint8_t found = 0;
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if ((set & WAN_BIT(wan)) && m->wans[wan].quota == verdict && m->wans[wan].hand != WH_HAND_UP)
+			found |= WAN_BIT(wan);
+	}
+	return found;
+}
+
+static uint8_t busy_in(const struct wh_model *m, uint8_t set)
+{
+	uint8_t found = 0;
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if ((set & WAN_BIT(wan)) && m->wans[wan].busy && m->wans[wan].hand != WH_HAND_UP)
+			found |= WAN_BIT(wan);
+	}
+	return found;
+}
+
+static void give_reason(struct wh_class_standing *s, uint8_t set, enum wh_standing why)
+{
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if (set & WAN_BIT(wan))
+			s->why[wan] = why;
+	}
+}
+
+/* Leave only `kept` of the set, and say why of the others. */
+static uint8_t narrow(struct wh_class_standing *s, uint8_t set, uint8_t kept, enum wh_standing why)
+{
+	give_reason(s, set & (uint8_t)~kept, why);
+	return set & kept;
+}
+
+/* --- where nothing is well -------------------------------------------------------------------------------------- */
+
+/* With nothing alive a doubtful way is better than none; what a hand took away stays away. */
+static bool is_last_resort(const struct wh_wan_model *w, enum wh_family family)
+{
+	enum wh_wan_state state = w->of[family].state;
+
+	return (state == WH_WAN_PENDING || state == WH_WAN_DOWN) && w->hand == WH_HAND_AUTO;
+}
+
+/* The one last heard from; of equals the one that the class prefers. */
+static uint8_t last_resort(const struct wh_model *m, enum wh_family family, const struct wh_conf_class *class,
+			   uint8_t blocked)
+{
+	const struct wh_wan_model *best = NULL;
+
+	for (unsigned t = 0; t < class->n_tiers; t++) {
+		for (unsigned i = 0; i < class->tiers[t].n_members; i++) {
+			unsigned wan = m->number_of[class->tiers[t].members[i].wan];
+			const struct wh_wan_model *w = &m->wans[wan];
+
+			if (w->configured && !(blocked & WAN_BIT(wan)) && is_last_resort(w, family) &&
+			    (!best || w->of[family].heard_ns > best->of[family].heard_ns))
+				best = w;
+		}
+	}
+	return best ? WAN_BIT(best - m->wans) : 0;
+}
+
+/* --- SLA -------------------------------------------------------------------------------------------------------- */
+
+static uint8_t outside(const struct wh_model *m, unsigned class, enum wh_family family, uint8_t set)
+{
+	uint8_t found = 0;
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if ((set & WAN_BIT(wan)) && m->classes[class].sla[wan][family].outside &&
+		    m->wans[wan].hand != WH_HAND_UP)
+			found |= WAN_BIT(wan);
+	}
+	return found;
+}
+
+static uint8_t least_bad(const struct wh_model *m, unsigned class, enum wh_family family, uint8_t set)
+{
+	unsigned best = WH_WAN_NONE;
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if ((set & WAN_BIT(wan)) && (best == WH_WAN_NONE || m->classes[class].sla[wan][family].excess <
+									    m->classes[class].sla[best][family].excess))
+			best = wan;
+	}
+	return best == WH_WAN_NONE ? 0 : WAN_BIT(best);
+}
+
+/* Those that the limits leave. */
+static uint8_t within_limits(const struct wh_model *m, unsigned class, enum wh_family family, uint8_t set)
+{
+	uint8_t inside = set & (uint8_t)~outside(m, class, family, set);
+
+	return inside ? inside : least_bad(m, class, family, set);
+}
+
+/* --- all of it -------------------------------------------------------------------------------------------------- */
+
+/* From what is well to those among which tier and algorithm choose. */
+static uint8_t eligible(const struct wh_model *m, unsigned class, enum wh_family family, uint8_t well,
+			struct wh_class_standing *s)
+{
+	const struct wh_conf_class *conf = &m->config->classes[class];
+	uint8_t set = narrow(s, well, within_limits(m, class, family, well), WH_STANDING_SLA), others, pinned;
+
+	others = set & (uint8_t)~in_quota(m, set, WH_QUOTA_AVOIDED);
+	if (others)
+		set = narrow(s, set, others, WH_STANDING_AVOIDED);
+	others = conf->algorithm == WH_ALGORITHM_OVERFLOW ? set & (uint8_t)~busy_in(m, set) : set;
+	if (others)
+		set = narrow(s, set, others, WH_STANDING_BUSY);
+	pinned = m->classes[class].pinned < WH_MAX_WANS ? WAN_BIT(m->classes[class].pinned) : 0;
+	if (set & pinned)
+		set = narrow(s, set, pinned, WH_STANDING_UNPINNED);
+	return set;
+}
+
+static bool chooses_one(const struct wh_conf_class *class)
+{
+	return class->algorithm == WH_ALGORITHM_LEAST_USED || class->algorithm == WH_ALGORITHM_LOWEST_LATENCY;
+}
+
+/* Those of the best tier that has any in the set. */
+static uint8_t best_tier(const struct wh_model *m, const struct wh_conf_class *class, uint8_t set)
+{
+	for (unsigned t = 0; t < class->n_tiers; t++) {
+		uint8_t found = set & tier_set(m, &class->tiers[t]);
+
+		if (found)
+			return found;
+	}
+	return 0;
+}
+
+/* Of the best tier the chosen one only; lower tiers stay behind it, where it may be needed at once. */
+static uint8_t with_choice(const struct wh_model *m, unsigned class, enum wh_family family, uint8_t set,
+			   struct wh_class_standing *s)
+{
+	uint8_t tier = best_tier(m, &m->config->classes[class], set);
+	unsigned chosen = m->classes[class].chosen[family];
+
+	if (chosen >= WH_MAX_WANS || !(tier & WAN_BIT(chosen)))
+		return set;
+	return narrow(s, set, (uint8_t)((set & ~tier) | WAN_BIT(chosen)), WH_STANDING_NOT_CHOSEN);
+}
+
+void wh_standing_of(const struct wh_model *m, unsigned class, enum wh_family family, struct wh_class_standing *out)
+{
+	const struct wh_conf_class *conf = &m->config->classes[class];
+	uint8_t all = class_set(m, conf), blocked = in_quota(m, all, WH_QUOTA_BLOCKED);
+	uint8_t usable = all & (uint8_t)~blocked, well = in_state(m, family, usable, wh_state_is_fresh);
+
+	memset(out, 0, sizeof(*out));
+	give_reason(out, all, WH_STANDING_STATE);
+	give_reason(out, blocked, WH_STANDING_BLOCKED);
+	out->keep = in_state(m, family, usable, wh_state_is_alive);
+	if (!well)
+		well = in_state(m, family, usable, is_recovering);
+	if (well) {
+		out->fresh = eligible(m, class, family, well, out);
+		if (chooses_one(conf))
+			out->fresh = with_choice(m, class, family, out->fresh, out);
+		give_reason(out, out->fresh, WH_STANDING_FRESH);
+	} else {
+		out->fresh = last_resort(m, family, conf, blocked);
+		give_reason(out, out->fresh, WH_STANDING_RESORT);
+	}
+	/* Who is outside the limits keeps nothing where the class says so and somewhere is better. */
+	if (conf->sla.action == WH_SLA_MOVE)
+		out->keep &= (uint8_t) ~(outside(m, class, family, out->keep) & ~out->fresh);
+}
+
+/* --- time ------------------------------------------------------------------------------------------------------- */
+
+static struct wh_sla_view view_of(const struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns)
+{
+	const struct wh_wan_model *w = &m->wans[wan];
+	struct wh_sla_view view = {.full = w->measured && w->load * 100 > WH_FULL_PERCENT};
+	uint32_t answered, lost;
+
+	wh_health_figures(&w->of[family].health, now_ns, &view.figures);
+	wh_meter_window(&w->of[family].health.meter, now_ns, &answered, &lost);
+	view.samples = answered + lost;
+	return view;
+}
+
+static void watch_limits(struct wh_model *m, unsigned class, unsigned wan, enum wh_family family, uint64_t now_ns)
+{
+	const struct wh_conf_sla *limits = &m->config->classes[class].sla;
+	struct wh_sla_watch *watch = &m->classes[class].sla[wan][family];
+	struct wh_sla_view view = view_of(m, wan, family, now_ns);
+	struct wh_class_change change = {.class = class, .wan = wan, .family = family, .cause = "sla"};
+	char figure[80], evidence[128];
+
+	if (!wh_sla_watch(watch, limits, &view, now_ns) || !m->on_class)
+		return;
+	wh_sla_text(limits, &view, figure, sizeof(figure));
+	snprintf(evidence, sizeof(evidence), "%s the class's limits%s%s", watch->outside ? "outside" : "inside",
+		 figure[0] ? ": " : "", figure);
+	change.evidence = evidence;
+	m->on_class(m->arg, &change);
+}
+
+/* What the algorithm goes by, the less the better. */
+static double cost_of(const struct wh_model *m, enum wh_algorithm algorithm, enum wh_family family, unsigned wan)
+{
+	const struct wh_wan_model *w = &m->wans[wan];
+
+	return algorithm == WH_ALGORITHM_LEAST_USED ? w->load : (double)w->of[family].health.meter.srtt_ns;
+}
+
+/* Whether the difference is worth it that new flows change over. */
+static bool is_worth_it(const struct wh_model *m, enum wh_algorithm algorithm, unsigned chosen, double cost,
+			double present)
+{
+	if (algorithm == WH_ALGORITHM_LOWEST_LATENCY)
+		return cost + WH_LATENCY_STEP_NS < present && cost < present * (1 - WH_LATENCY_STEP_PERCENT / 100.0);
+	return cost < present - (m->wans[chosen].measured ? 1 : present) * WH_LOAD_STEP_PERCENT / 100.0;
+}
+
+static void choose(struct wh_model *m, unsigned class, enum wh_family family)
+{
+	const struct wh_conf_class *conf = &m->config->classes[class];
+	uint8_t well = in_state(m, family, class_set(m, conf), wh_state_is_fresh), tier;
+	uint8_t *chosen = &m->classes[class].chosen[family];
+	struct wh_class_standing unused = {0};
+	unsigned best = WH_WAN_NONE;
+	double least = 0;
+
+	well &= (uint8_t)~in_quota(m, well, WH_QUOTA_BLOCKED);
+	tier = best_tier(m, conf, eligible(m, class, family, well, &unused));
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		double cost = cost_of(m, conf->algorithm, family, wan);
+
+		if ((tier & WAN_BIT(wan)) && (best == WH_WAN_NONE || cost < least)) {
+			best = wan;
+			least = cost;
+		}
+	}
+	if (*chosen >= WH_MAX_WANS || !(tier & WAN_BIT(*chosen)) ||
+	    is_worth_it(m, conf->algorithm, *chosen, least, cost_of(m, conf->algorithm, family, *chosen)))
+		*chosen = (uint8_t)best;
+}
+
+void wh_standing_pass(struct wh_model *m, uint64_t now_ns)
+{
+	for (unsigned class = 0; m->config && class < m->config->n_classes; class += 1) {
+		const struct wh_conf_class *conf = &m->config->classes[class];
+		uint8_t all = class_set(m, conf);
+
+		for (unsigned i = 0; i < WH_MAX_WANS * WH_FAMILIES; i++) {
+			if (all & WAN_BIT(i / WH_FAMILIES))
+				watch_limits(m, class, i / WH_FAMILIES, i % WH_FAMILIES, now_ns);
+		}
+		for (unsigned family = 0; chooses_one(conf) && family < WH_FAMILIES; family++)
+			choose(m, class, family);
+	}
+}
+
+/* --- for people ------------------------------------------------------------------------------------------------- */
+
+void wh_standing_text(const struct wh_model *m, unsigned class, unsigned wan, enum wh_family family, uint64_t now_ns,
+		      char *out, size_t len)
+{
+	static const char *const texts[WH_STANDING_COUNT] = {
+#define X(name, text) [WH_STANDING_##name] = text,
+		WH_STANDINGS(X)
+#undef X
+	};
+	struct wh_class_standing s;
+	struct wh_sla_view view;
+	char figure[80] = "";
+
+	wh_standing_of(m, class, family, &s);
+	if (s.why[wan] == WH_STANDING_STATE) {
+		snprintf(out, len, "%s", m->wans[wan].of[family].reason);
+		return;
+	}
+	if (s.why[wan] == WH_STANDING_SLA) {
+		view = view_of(m, wan, family, now_ns);
+		wh_sla_text(&m->config->classes[class].sla, &view, figure, sizeof(figure));
+	} else if (s.why[wan] == WH_STANDING_BUSY) {
+		snprintf(figure, sizeof(figure), "%.0f %% of its bandwidth", m->wans[wan].load * 100);
+	}
+	snprintf(out, len, "%s%s%s", texts[s.why[wan]], figure[0] ? ": " : "", figure);
+}
