@@ -71,7 +71,7 @@ def test_usage_errors(wanhelm, args, message):
 
 
 @pytest.mark.parametrize("verb", ["failback fiber", "probe fiber --target icmp:1.1.1.1", "flows kill --wan lte",
-                                  "explain 10.0.0.1 1.1.1.1 --proto tcp --dport 443", "report --month 2024-02",
+                                  "report --month 2024-02",
                                   "drill fiber --for 10s", "top", "init", "confirm"])
 def test_what_is_not_built_says_so(wanhelm, verb):
     status, out, err = wanhelm(*verb.split())

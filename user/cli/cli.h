@@ -29,6 +29,11 @@
 	X(COUNT, "count", 0, NULL, "only how many")                                                                    \
 	X(FOLLOW, "follow", 'f', NULL, "go on with what happens from now on")                                          \
 	X(SINCE, "since", 0, "TIME", "from then on: 10m for ten minutes ago, or 2024-01-31T12:00:00Z")                 \
+	X(PROTO, "proto", 0, "P", "tcp, udp, icmp, another protocol's name, or its number [tcp]")                      \
+	X(SPORT, "sport", 0, "N", "source port, or the identifier of an echo")                                         \
+	X(DPORT, "dport", 0, "N", "destination port")                                                                  \
+	X(IN, "in", 0, "DEV", "the LAN device that it comes in by, or router [by the source's address]")               \
+	X(DSCP, "dscp", 0, "D", "its DSCP as a number [0]")                                                            \
 	X(CONFIG, "config", 'c', "FILE", "the configuration [/etc/wanhelm/wanhelm.yaml]")
 
 enum cli_option {
@@ -127,6 +132,7 @@ int cli_class_hand(const struct cli *cli);
 int cli_class_list(const struct cli *cli);
 int cli_doctor(const struct cli *cli);
 int cli_events(const struct cli *cli);
+int cli_explain(const struct cli *cli);
 int cli_flows(const struct cli *cli);
 int cli_help(const struct cli *cli);
 int cli_metrics(const struct cli *cli);

@@ -7,6 +7,7 @@
 
 #define HAND (CLI_BIT(JSON) | CLI_BIT(FOR) | CLI_BIT(REASON) | CLI_BIT(DRY_RUN) | CLI_BIT(YES))
 #define FLOWS (CLI_BIT(JSON) | CLI_BIT(WAN) | CLI_BIT(CLASS) | CLI_BIT(SRC) | CLI_BIT(TOP) | CLI_BIT(COUNT))
+#define EXPLAIN (CLI_BIT(JSON) | CLI_BIT(PROTO) | CLI_BIT(SPORT) | CLI_BIT(DPORT) | CLI_BIT(IN) | CLI_BIT(DSCP))
 
 const struct cli_verb cli_verbs[] = {
 	{"status", cli_status, CLI_BIT(JSON) | CLI_BIT(WATCH), "", 0, 0, "WANs, and where the classes go now"},
@@ -20,6 +21,7 @@ const struct cli_verb cli_verbs[] = {
 	{"class pin", cli_class_hand, CLI_BIT(JSON) | CLI_BIT(FOR), "CLASS WAN", 2, 2, "put one WAN first for a class"},
 	{"class auto", cli_class_hand, CLI_BIT(JSON), "CLASS", 1, 1, "undo it"},
 	{"flows", cli_flows, FLOWS, "", 0, 0, "live flows"},
+	{"explain", cli_explain, EXPLAIN, "SRC DST", 2, 2, "which class, rule and WAN a flow gets, and why"},
 	{"events", cli_events, CLI_BIT(JSON) | CLI_BIT(FOLLOW) | CLI_BIT(SINCE), "", 0, 0, "what happened, and when"},
 	{"check", cli_check, CLI_BIT(JSON), "[FILE]", 0, 1, "read a configuration and say what is wrong with it"},
 	{"doctor", cli_doctor, CLI_BIT(JSON) | CLI_BIT(CONFIG), "", 0, 0, "find what gets in the way"},
@@ -31,7 +33,6 @@ const struct cli_verb cli_verbs[] = {
 	{"failback", NULL, 0, "NAME", 0, 0, "use a recovered WAN now"},
 	{"probe", NULL, 0, "WAN", 0, 0, "one verbose round of probes"},
 	{"flows kill", NULL, 0, "", 0, 0, "end flows"},
-	{"explain", NULL, 0, "SRC DST", 0, 0, "which class, rule and WAN, and why"},
 	{"report", NULL, 0, "", 0, 0, "a month in figures"},
 	{"drill", NULL, 0, "WAN", 0, 0, "a real failure, bounded in time"},
 	{"top", NULL, 0, "", 0, 0, "live screen"},

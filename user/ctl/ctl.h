@@ -14,6 +14,8 @@
  *	          session comes in, so that it is not cut unasked
  *	class-pin class, name (of the WAN), for_s?                       "message"
  *	class-auto class                                                 "message"
+ *	explain   src, dst, proto (number), sport?, dport?, dscp?,       "class", "rule", "bucket", "wans", "wan",
+ *	          in?: a LAN device or "router"                          "why", "reason", "flow"
  *	events    since?, follow?                                        "events": […]; with "follow": true one
  *	                                                                 further record a line from then on
  *	reload                                                           "message"

@@ -19,6 +19,7 @@
  *	overrides.c  the hand: verbs, expiry, what survives a reboot
  *	classes.c    pins of classes by hand, what changes for a class
  *	throughput.c how fast each WAN runs; quota.c: how much of its month is used
+ *	explain.c    what the data plane would do with a flow, in the configuration's words
  *	status.c, verbs.c, control.c, records.c, metrics.c   what is told to people
  */
 #ifndef WANHELM_DAEMON_DAEMON_H
@@ -364,6 +365,9 @@ void wh_classes_on_change(void *arg, const struct wh_class_change *change);
 /* Of these verbs the arguments are in ctl/ctl.h. */
 json_t *wh_classes_on_pin(void *arg, const json_t *request);
 json_t *wh_classes_on_auto(void *arg, const json_t *request);
+
+/* explain.c: a verb; its arguments are in ctl/ctl.h */
+json_t *wh_explain_flow(void *arg, const json_t *request);
 
 /* status.c */
 json_t *wh_status(struct wh_daemon *d);

@@ -174,6 +174,7 @@ const struct wh_control_handler wh_verbs[] = {
 	{"hand", on_hand, false, false},
 	{"class-pin", wh_classes_on_pin, false, false},
 	{"class-auto", wh_classes_on_auto, false, false},
+	{"explain", wh_explain_flow, false, false},
 	{"events", on_events, true, true},
 	{"reload", on_reload, false, false},
 	{"stop", on_stop, false, false},

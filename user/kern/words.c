@@ -56,3 +56,14 @@ const char *wh_word_of_reason(enum wh_reason reason)
 
 	return words[reason];
 }
+
+const char *wh_text_of_reason(enum wh_reason reason)
+{
+	static const char *const texts[] = {
+#define X(name, id, text) text,
+		WH_REASONS(X)
+#undef X
+	};
+
+	return texts[reason];
+}

@@ -25,4 +25,7 @@ int wh_hand_of_word(const char *word, enum wh_hand_verb *out);
 /* "no-port", "kernel-route", …; `reason` is below WH_REASON_COUNT. */
 const char *wh_word_of_reason(enum wh_reason reason);
 
+/* The sentence for people. */
+const char *wh_text_of_reason(enum wh_reason reason);
+
 #endif
