@@ -10,6 +10,7 @@
 #include "family.h"
 
 #include <wanhelm/count.h>
+#include <wanhelm/lane.h>
 #include <wanhelm/policy.h>
 #include <wanhelm/reason.h>
 #include <wanhelm/slow.h>
@@ -85,6 +86,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct wh_meta);
 } wh_meta SEC(".maps");
+
+/* Written at start and reload; the data plane keeps account in it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WH_LANE_ROWS);
+	__type(key, __u32);
+	__type(value, struct wh_lane);
+} wh_lanes SEC(".maps");
 
 /* --- what the data plane writes ------------------------------------------------------------------------ */
 

@@ -29,6 +29,7 @@
 	X(NO_SOURCE, "no-source", "IPv6: no WAN may carry this source")                                                \
 	X(UNTRANSLATABLE, "untranslatable", "cannot be translated for this WAN")                                       \
 	X(SLOW_FULL, "slow-full", "more for the controller to fragment or to keep waiting than is allowed")            \
+	X(RATE, "rate", "more than its class may send or receive by that WAN")                                         \
 	X(PROBE_UNKNOWN, "probe-unknown", "from the prober, but not from a WAN's probe address")                       \
 	/* left to the kernel */                                                                                       \
 	X(KERNEL_ROUTE, "kernel-route", "left to the kernel: its routes lead elsewhere than to a default WAN")         \

@@ -95,7 +95,7 @@ struct wh_gateway {
 };
 
 /* Bytes when rates were last worked out, and what they were. */
-struct wh_rate {
+struct wh_throughput {
 	uint64_t taken_ns;
 	uint64_t tx_bytes, rx_bytes;
 	double tx_bps, rx_bps;
@@ -167,7 +167,7 @@ struct wh_daemon {
 	struct wh_lan lans[WH_MAX_LANS];
 	struct wh_wanted stored;
 	struct wh_heard heard[WH_MAX_WANS];
-	struct wh_rate rates[WH_MAX_WANS];
+	struct wh_throughput rates[WH_MAX_WANS];
 	struct wh_route_set routes;
 
 	const char *missing[WH_MAX_WANS][WH_FAMILIES]; /* what it last lacked to be usable; NULL: never anything */

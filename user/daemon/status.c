@@ -18,7 +18,7 @@ static json_t *real_or_null(double value)
 /* Rates over the time since the rates were last asked for, half a second at least. */
 static void put_rates(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t now_ns)
 {
-	struct wh_rate *rate = &d->rates[wan];
+	struct wh_throughput *rate = &d->rates[wan];
 	uint64_t tx = (uint64_t)json_integer_value(json_object_get(out, "tx_bytes"));
 	uint64_t rx = (uint64_t)json_integer_value(json_object_get(out, "rx_bytes"));
 	double seconds = (double)(now_ns - rate->taken_ns) / 1e9;
