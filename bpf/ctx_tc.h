@@ -177,6 +177,24 @@ static __always_inline int ctx_is_connected(struct __sk_buff *skb)
 #endif
 }
 
+/* --- leaving later ---------------------------------------------------------------------------------------- */
+
+/* When the packet is to leave, for an fq qdisc: on a redirect the kernel would forget it, so the note goes along. */
+static __always_inline void ctx_note_leaving(struct __sk_buff *skb, __u64 leave_ns)
+{
+	skb->cb[0] = (__u32)leave_ns;
+	skb->cb[1] = leave_ns >> 32;
+}
+
+/* At the egress hook of the device: as noted. */
+static __always_inline void ctx_leave_as_noted(struct __sk_buff *skb)
+{
+	__u64 leave_ns = (__u64)skb->cb[1] << 32 | skb->cb[0];
+
+	if (leave_ns)
+		skb->tstamp = leave_ns;
+}
+
 /*
  * Whether the packet is this program's to look at: of its family (the other family's program stands on the same hook),
  * and not dealt with already, of which the mark tells for the last time.

@@ -6,6 +6,7 @@
 #define WH_BPF_FORWARD_H
 
 #include "flow.h"
+#include "lane.h"
 #include "mss.h"
 #include "rewrite.h"
 #include "slow.h"
@@ -72,8 +73,10 @@ static __always_inline int send_out(struct __sk_buff *skb, const struct packet *
 		ctx_clear_mark(skb);
 		return bpf_redirect(wan->ifindex, BPF_F_INGRESS);
 	}
+	ctx_note_leaving(skb, p->leave_ns);
 	if (r->via == r->pin.wan) {
 		ctx_clear_mark(skb);
+		ctx_leave_as_noted(skb);
 		return VERDICT_NEXT;
 	}
 	if (!wan->l2_len)
@@ -140,6 +143,7 @@ APART int forward_out(struct __sk_buff *skb, struct packet *p, struct route *r)
 			      .source = 1,
 			      .hop = !at_egress(r->via)};
 	const struct wh_wan *wan = r->wan;
+	struct wh_lane *lane = lane_of(r->flow->class, r->pin.wan);
 	int reason, fits;
 
 	/* An address that the WAN no longer has is never used there, whatever happens to the flow. */
@@ -151,16 +155,30 @@ APART int forward_out(struct __sk_buff *skb, struct packet *p, struct route *r)
 		return -WH_REASON_TOO_BIG;
 	if (is_external(wan, &p->dst_be))
 		out.hop = 0; /* counted down on its way back in */
+	reason = lane && lane->up.price ? rate_pay(&lane->up, p->l3_len, r->now_ns, &p->leave_ns) : 0;
+	if (reason)
+		return reason;
 	flow_refresh(p, r);
 	count_sent(r->flow->class, r->pin.wan, p->l3_len, r->now_ns);
 	mss_clamp(skb, p, wan->mtu);
 	reason = rewrite(skb, p, &out);
 	if (reason)
 		return reason;
+	if (lane && lane->marks)
+		rewrite_dscp(skb, lane->dscp);
 	return fits ? send_out(skb, p, r) : send_out_cut(skb, p, r, r->flow->flags);
 }
 
 /* --- in ------------------------------------------------------------------------------------------------- */
+
+/* What its class may receive by that WAN. 0 or -reason. */
+static __always_inline int pay_received(const struct packet *p, __u32 wan, const reply_t *reply)
+{
+	struct wh_lane *lane = lane_of(reply->class, wan);
+	__u64 leave_ns;
+
+	return lane && lane->down.price ? rate_pay(&lane->down, p->l3_len, bpf_ktime_get_ns(), &leave_ns) : 0;
+}
 
 static __always_inline void reply_refresh(const struct packet *p, __u32 wan, reply_t *reply)
 {
@@ -217,6 +235,9 @@ APART int forward_in(struct __sk_buff *skb, struct packet *p, __u32 wan, reply_t
 	int reason, fits;
 
 	if (reply->flags & WH_FLOW_KERNEL) {
+		reason = pay_received(p, wan, reply);
+		if (reason)
+			return reason;
 		reply_refresh(p, wan, reply);
 		if (row)
 			mss_clamp(skb, p, row->mtu);
@@ -232,6 +253,9 @@ APART int forward_in(struct __sk_buff *skb, struct packet *p, __u32 wan, reply_t
 	p->mtu = lan->mtu;
 	if (!fits && (p->dont_fragment || CTX_LOAD(skb, gso_size)))
 		return -WH_REASON_TOO_BIG;
+	reason = pay_received(p, wan, reply);
+	if (reason)
+		return reason;
 	reply_refresh(p, wan, reply);
 	mss_clamp(skb, p, row->mtu);
 	reason = rewrite(skb, p, &in);

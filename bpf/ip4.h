@@ -162,6 +162,19 @@ static __always_inline int rewrite_ip(struct __sk_buff *skb, const addr_t *from,
 	return 0;
 }
 
+/* RFC 2474: the upper six bits; those of congestion notification stay (RFC 3168). */
+static __always_inline void rewrite_dscp(struct __sk_buff *skb, __u8 dscp)
+{
+	struct iphdr *ip = ctx_data(skb) + wh_l2_len;
+	__u32 sum;
+
+	if ((void *)(ip + 1) > ctx_end(skb))
+		return;
+	sum = (__u16)~ip->check + (__u16)~bpf_htons(ip->tos) + bpf_htons(dscp << 2 | (ip->tos & 3));
+	ip->check = (__u16)~fold(sum);
+	ip->tos = dscp << 2 | (ip->tos & 3);
+}
+
 /* Another identifier for a fragment. */
 static __always_inline void rewrite_id(struct __sk_buff *skb, __be16 from, __be16 to)
 {

@@ -166,6 +166,14 @@ static __always_inline int rewrite_ip(struct __sk_buff *skb, const addr_t *from,
 	return 0;
 }
 
+static __always_inline void rewrite_dscp(struct __sk_buff *skb, __u8 dscp)
+{
+	__be16 *head = ctx_data(skb) + wh_l2_len; /* version, traffic class, the flow label's first bits */
+
+	if ((void *)(head + 1) <= ctx_end(skb))
+		*head = (*head & bpf_htons(0xf03f)) | bpf_htons((__u16)dscp << 6);
+}
+
 /* IPv6's identifiers are 32 bits long and random (RFC 7739): those of two clients do not meet. */
 static __always_inline void rewrite_id(struct __sk_buff *skb, __be16 from, __be16 to)
 {

@@ -11,6 +11,7 @@
 
 #include <wanhelm/count.h>
 #include <wanhelm/explain.h>
+#include <wanhelm/lane.h>
 #include <wanhelm/policy.h>
 #include <wanhelm/reason.h>
 #include <wanhelm/rules.h>
@@ -135,6 +136,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct wh_meta);
 } wh_meta SEC(".maps");
+
+/* Written at start and reload; the data plane keeps account in it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WH_LANE_ROWS);
+	__type(key, __u32);
+	__type(value, struct wh_lane);
+} wh_lanes SEC(".maps");
 
 /* --- what the data plane writes ------------------------------------------------------------------------ */
 

@@ -54,7 +54,8 @@ struct packet {
 	__u8 dscp;
 	__u32 l3_len; /* of the whole (perhaps to be segmented) packet */
 	__u32 l4_offset;
-	__u32 mtu; /* what it did not fit into, where -WH_REASON_TOO_BIG is returned */
+	__u64 leave_ns; /* CLOCK_MONOTONIC; when it may leave, 0: at once */
+	__u32 mtu;	/* what it did not fit into, where -WH_REASON_TOO_BIG is returned */
 	__be32 tcp_seq_be;
 	__be32 tcp_ack_be;
 	__be32 fragment_id_be;

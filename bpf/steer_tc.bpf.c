@@ -99,6 +99,8 @@ int wh_wan_out(struct __sk_buff *skb)
 	__u32 number;
 	int verdict;
 
+	if (ctx_is_family(skb) && ctx_is_done(skb))
+		ctx_leave_as_noted(skb);
 	if (!p || !ctx_is_mine(skb) || CTX_LOAD(skb, vlan_present))
 		return VERDICT_NEXT;
 	wan = wan_of(ctx_ifindex(skb), &number);

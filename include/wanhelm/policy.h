@@ -48,8 +48,7 @@ struct wh_class {
 	__u8 on_none;		/* enum wh_on_none */
 	__u8 action;		/* enum wh_class_action */
 	__u8 allowed;		/* WANs that the class may ever use, bit by number: no mask can add to them */
-	__u8 mark_dscp;		/* written into what leaves; 0xff: nothing is */
-	__u8 pad[2];
+	__u8 pad[3];
 };
 
 _Static_assert(sizeof(struct wh_bucket_table) == 4096, "layout");

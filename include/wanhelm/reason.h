@@ -31,6 +31,7 @@
 	X(SLOW_FULL, "slow-full", "more for the controller to fragment or to keep waiting than is allowed")            \
 	X(CLASS_DROP, "class-drop", "its class is dropped")                                                            \
 	X(CLASS_REJECT, "class-reject", "its class is rejected, and the sender told")                                  \
+	X(RATE, "rate", "more than its class may send or receive by that WAN")                                         \
 	X(PROBE_UNKNOWN, "probe-unknown", "from the prober, but not from a WAN's probe address")                       \
 	/* left to the kernel */                                                                                       \
 	X(KERNEL_ROUTE, "kernel-route", "left to the kernel: its routes lead elsewhere than to a default WAN")         \

@@ -198,7 +198,8 @@ int lab_try(enum wh_hook hook, const struct lab_context *context, const struct p
 	struct __sk_buff after = {}, skb = {.ifindex = context->ifindex,
 					    .ingress_ifindex = context->ingress_ifindex,
 					    .mark = context->mark,
-					    .gso_size = context->gso_size};
+					    .gso_size = context->gso_size,
+					    .cb = {context->cb[0], context->cb[1]}};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = in->bytes, .data_size_in = (__u32)in->len,
 		    .data_out = out->packet.bytes, .data_size_out = sizeof(out->packet.bytes), .ctx_in = &skb,
 		    .ctx_size_in = sizeof(skb), .ctx_out = &after, .ctx_size_out = sizeof(after));
@@ -208,6 +209,9 @@ int lab_try(enum wh_hook hook, const struct lab_context *context, const struct p
 		return err;
 	out->verdict = (int)run.retval;
 	out->mark = after.mark;
+	out->cb[0] = after.cb[0];
+	out->cb[1] = after.cb[1];
+	out->tstamp = after.tstamp;
 	out->packet.len = run.data_size_out;
 	out->packet.l2 = in->l2;
 	return 0;

@@ -93,11 +93,14 @@ struct lab_context {
 	unsigned ingress_ifindex; /* where a forwarded packet came in */
 	uint32_t mark;
 	uint32_t gso_size;
+	uint32_t cb[2]; /* as an earlier hook left it */
 };
 
 struct result {
 	int verdict;
 	uint32_t mark;
+	uint32_t cb[2];
+	uint64_t tstamp;
 	struct packet packet; /* as the program left it */
 };
 

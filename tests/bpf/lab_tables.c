@@ -271,6 +271,7 @@ int lab_reset(void **state)
 	lab_forget_flows();
 	clear_counts();
 	describe_network();
+	put(lab.t.lanes, 0, &(struct wh_lane){});
 	lab_set_on_none(WH_NONE_DROP);
 	lab_set_class(WH_AFFINITY_SRC_DST, WH_FAILOVER_AUTO);
 	lab_set_order((const int[]){0, 1, -1});

@@ -190,6 +190,7 @@ struct wh_daemon {
 	struct wh_rule_numbers rule_numbers; /* that the match lines in force were compiled with */
 	struct wh_heard heard[WH_MAX_WANS];
 	struct wh_throughput throughput[WH_MAX_WANS];
+	bool wan_is_paced[WH_MAX_WANS]; /* sends by an fq qdisc */
 	struct wh_route_set routes;
 
 	const char *missing[WH_MAX_WANS][WH_FAMILIES]; /* what it last lacked to be usable; NULL: never anything */
@@ -304,6 +305,9 @@ void wh_policy_number(const struct wh_daemon *d, const struct wh_config *config,
 int wh_policy_store(struct wh_daemon *d, char *error, size_t error_len);
 /* Devices have come or changed: match lines that name VLANs mean others now. */
 void wh_policy_follow(struct wh_daemon *d);
+
+/* Once a second: an fq qdisc may have come or gone. */
+void wh_policy_pace(struct wh_daemon *d);
 
 /* flip.c */
 void wh_flip(struct wh_daemon *d);

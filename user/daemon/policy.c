@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * policy.c: classes, their bucket tables and match lines, from configuration to maps.  Written at start and reload
+ * policy.c: classes, their lanes, bucket tables and match lines, from configuration to maps.  Written at start and reload
  * only (match lines that name VLANs also when a device becomes one); what says the same as what is in force is not
  * written again.
  *
@@ -14,10 +14,12 @@
 #include <bpf/bpf.h>
 
 #include "daemon/daemon.h"
+#include "kern/qdisc.h"
 #include "kern/rule_tables.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "model/buckets.h"
+#include "model/lanes.h"
 
 /* --- numbers ------------------------------------------------------------------------------------------------ */
 
@@ -80,23 +82,71 @@ static uint8_t allowed_of(const struct wh_daemon *d, const struct wh_conf_class 
 	return allowed;
 }
 
-static int store_classes(struct wh_daemon *d)
+/* *changed: some row says something else than before. */
+static int store_classes(struct wh_daemon *d, bool *changed)
 {
+	struct wh_class there;
+
 	for (unsigned i = 0; i < d->config.n_classes; i++) {
 		const struct wh_conf_class *class = &d->config.classes[i];
 		struct wh_class row = {.affinity = (__u8) class->affinity,
 				       .on_failover = (__u8) class->on_failover,
 				       .on_none = (__u8) class->on_none,
 				       .action = (__u8) class->action,
-				       .allowed = allowed_of(d, class),
-				       .mark_dscp = class->mark_dscp};
+				       .allowed = allowed_of(d, class)};
 		__u32 number = d->class_number[i];
 
 		memcpy(row.name, class->name, sizeof(row.name));
+		if (!wh_tables_class(&d->tables, number, &there) && !memcmp(&there, &row, sizeof(row)))
+			continue;
 		if (bpf_map_update_elem(d->tables.classes, &number, &row, BPF_ANY))
 			return -errno;
+		*changed = true;
 	}
 	return 0;
+}
+
+/* --- lanes -------------------------------------------------------------------------------------------------- */
+
+/* What a packet finds there meanwhile is the one or the other; an account that is under way goes on. */
+static int store_lane(struct wh_daemon *d, __u32 row, struct wh_lane *lane)
+{
+	struct wh_lane there;
+
+	if (!bpf_map_lookup_elem(d->tables.lanes, &row, &there)) {
+		lane->up.paid_ns = there.up.paid_ns;
+		lane->down.paid_ns = there.down.paid_ns;
+	}
+	return bpf_map_update_elem(d->tables.lanes, &row, lane, BPF_ANY) ? -errno : 0;
+}
+
+static int store_lanes(struct wh_daemon *d)
+{
+	struct wh_lane lane;
+	int err = 0;
+
+	for (unsigned class = 0; class < d->config.n_classes; class += 1) {
+		for (unsigned wan = 0; wan < d->config.n_wans && !err; wan++) {
+			unsigned number = d->number_of[wan];
+
+			wh_lane_fill(&d->config, class, wan, d->wan_is_paced[number], &lane);
+			err = store_lane(d, d->class_number[class] * WH_MAX_WANS + number, &lane);
+		}
+	}
+	return err;
+}
+
+void wh_policy_pace(struct wh_daemon *d)
+{
+	bool paced[WH_MAX_WANS] = {};
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++)
+		paced[wan] = d->wans[wan].ifindex && wh_qdisc_paces(d->wans[wan].ifindex);
+	if (!memcmp(paced, d->wan_is_paced, sizeof(paced)))
+		return;
+	memcpy(d->wan_is_paced, paced, sizeof(paced));
+	if (store_lanes(d))
+		wh_error("wh_lanes: %s", strerror(errno));
 }
 
 static void forget_classes(struct wh_daemon *d)
@@ -178,10 +228,9 @@ static void rule_numbers_of(const struct wh_daemon *d, struct wh_rule_numbers *o
 	}
 }
 
-static int store_rules(struct wh_daemon *d, char *error, size_t error_len)
+static int store_rules(struct wh_daemon *d, bool *stored, char *error, size_t error_len)
 {
 	_cleanup_free_ struct wh_rule_set *set = malloc(sizeof(*set));
-	bool stored = false;
 	int err;
 
 	if (!set) {
@@ -192,10 +241,10 @@ static int store_rules(struct wh_daemon *d, char *error, size_t error_len)
 	err = wh_rules_compile(&d->config, &d->rule_numbers, set, error, error_len);
 	if (err)
 		return err;
-	err = wh_rule_tables_store(&d->tables, set, NULL, 0, &stored);
+	err = wh_rule_tables_store(&d->tables, set, NULL, 0, stored);
 	if (err)
 		snprintf(error, error_len, "%s", strerror(-err));
-	else if (stored)
+	else if (*stored)
 		wh_debug("%u match lines are in force", d->config.n_matches);
 	return err;
 }
@@ -203,17 +252,21 @@ static int store_rules(struct wh_daemon *d, char *error, size_t error_len)
 void wh_policy_follow(struct wh_daemon *d)
 {
 	struct wh_rule_numbers now;
+	bool stored = false;
 	char error[128];
 
 	rule_numbers_of(d, &now);
-	if (memcmp(&now, &d->rule_numbers, sizeof(now)) != 0 && store_rules(d, error, sizeof(error)))
+	if (memcmp(&now, &d->rule_numbers, sizeof(now)) != 0 && store_rules(d, &stored, error, sizeof(error)))
 		wh_error("cannot store the match lines: %s", error);
 }
 
 int wh_policy_store(struct wh_daemon *d, char *error, size_t error_len)
 {
-	int err = store_classes(d);
+	bool changed = false, stored = false;
+	int err = store_classes(d, &changed);
 
+	if (!err)
+		err = store_lanes(d);
 	if (!err)
 		err = store_buckets(d);
 	if (err) {
@@ -221,8 +274,12 @@ int wh_policy_store(struct wh_daemon *d, char *error, size_t error_len)
 		return err;
 	}
 	wh_flip(d); /* the masks of classes that are new */
-	err = store_rules(d, error, error_len);
-	if (!err)
-		forget_classes(d);
-	return err;
+	err = store_rules(d, &stored, error, error_len);
+	if (err)
+		return err;
+	/* Flows are to be looked at again also where only what is done with their class has changed. */
+	if (changed && !stored)
+		wh_rule_tables_renew(&d->tables);
+	forget_classes(d);
+	return 0;
 }

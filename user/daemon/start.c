@@ -105,6 +105,7 @@ static void on_world_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	wh_world_hooks(d);
 	wh_throughput_watch(d);
+	wh_policy_pace(d);
 	wh_quota_watch(d);
 	wh_flip(d);
 	wh_neighbours_pin(d);

@@ -136,6 +136,11 @@ static int store_set(const struct wh_tables *t, const struct wh_rules *rules, co
 	return err ? err : store_rules(t->rules, rules);
 }
 
+void wh_rule_tables_renew(struct wh_tables *t)
+{
+	__atomic_add_fetch(&t->steer_rows[WH_STEER_GLOBAL].policy, 1, __ATOMIC_RELEASE);
+}
+
 int wh_rule_tables_store(struct wh_tables *t, const struct wh_rule_set *set, const struct wh_rule_domain *domains,
 			 size_t n_domains, bool *stored)
 {
@@ -155,7 +160,7 @@ int wh_rule_tables_store(struct wh_tables *t, const struct wh_rule_set *set, con
 	err = store_set(t, rules, set, domains, n_domains);
 	if (err)
 		return err;
-	__atomic_add_fetch(&t->steer_rows[WH_STEER_GLOBAL].policy, 1, __ATOMIC_RELEASE);
+	wh_rule_tables_renew(t);
 	*stored = true;
 	return 0;
 }

@@ -26,6 +26,9 @@ struct wh_rule_domain {
 int wh_rule_tables_store(struct wh_tables *t, const struct wh_rule_set *set, const struct wh_rule_domain *domains,
 			 size_t n_domains, bool *stored);
 
+/* Count the generation up: each flow is looked at again, at its next packet. */
+void wh_rule_tables_renew(struct wh_tables *t);
+
 /* The map of wh_domains that is in force: a descriptor to close; -ENOENT: no set is; -errno. */
 int wh_rule_tables_domains(const struct wh_tables *t);
 

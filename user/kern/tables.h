@@ -12,6 +12,7 @@
 #include <wanhelm/abi.h>
 #include <wanhelm/count.h>
 #include <wanhelm/flow.h>
+#include <wanhelm/lane.h>
 #include <wanhelm/policy.h>
 #include <wanhelm/reason.h>
 #include <wanhelm/steer.h>
@@ -22,8 +23,8 @@
 
 struct wh_tables {
 	/* descriptors */
-	int steer, signals, wans, lans, devices, routes, classes, buckets, rules, prefixes, domains, counters, reasons,
-		clients, slow, meta;
+	int steer, signals, wans, lans, devices, routes, classes, buckets, lanes, rules, prefixes, domains, counters,
+		reasons, clients, slow, meta;
 	int flows[WH_FAMILIES], replies[WH_FAMILIES], binds[WH_FAMILIES], ports[WH_FAMILIES], fragments[WH_FAMILIES],
 		sweep[WH_FAMILIES];
 	/* mapped */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* qdisc.c: see qdisc.h.  Asks the kernel each time: nobody tells of a changed qdisc but rtnetlink, and it is rarely read. */
+#include "kern/qdisc.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <time.h>
+
+/* What the qdiscs of one device have shown so far. */
+struct queues {
+	int ifindex;
+	bool root_fq, root_mq;
+	unsigned leaves, fq_leaves; /* of mq */
+};
+
+static int read_kind(const struct nlattr *attr, void *data)
+{
+	const char **kind = data;
+
+	if (mnl_attr_get_type(attr) == TCA_KIND && !mnl_attr_validate(attr, MNL_TYPE_NUL_STRING))
+		*kind = mnl_attr_get_str(attr);
+	return MNL_CB_OK;
+}
+
+static int read_qdisc(const struct nlmsghdr *message, void *data)
+{
+	const struct tcmsg *tc = mnl_nlmsg_get_payload(message);
+	struct queues *q = data;
+	const char *kind = "";
+
+	if (tc->tcm_ifindex != q->ifindex || tc->tcm_parent == TC_H_INGRESS || tc->tcm_parent == TC_H_CLSACT)
+		return MNL_CB_OK;
+	mnl_attr_parse(message, sizeof(*tc), read_kind, &kind);
+	if (tc->tcm_parent == TC_H_ROOT) {
+		q->root_fq = !strcmp(kind, "fq");
+		q->root_mq = !strcmp(kind, "mq");
+	} else {
+		q->leaves++;
+		q->fq_leaves += !strcmp(kind, "fq");
+	}
+	return MNL_CB_OK;
+}
+
+static bool ask(struct mnl_socket *socket, struct queues *q)
+{
+	char buffer[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	unsigned sequence = message->nlmsg_seq = (unsigned)time(NULL);
+	struct tcmsg *tc;
+	ssize_t len;
+	int more = MNL_CB_OK;
+
+	message->nlmsg_type = RTM_GETQDISC;
+	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	tc = mnl_nlmsg_put_extra_header(message, sizeof(*tc));
+	tc->tcm_family = AF_UNSPEC;
+	tc->tcm_ifindex = q->ifindex;
+	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(socket, message, message->nlmsg_len) < 0)
+		return false;
+	while (more > MNL_CB_STOP) {
+		len = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+		if (len <= 0)
+			return false;
+		more = mnl_cb_run(buffer, (size_t)len, sequence, mnl_socket_get_portid(socket), read_qdisc, q);
+	}
+	return more == MNL_CB_STOP;
+}
+
+bool wh_qdisc_paces(unsigned ifindex)
+{
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct queues q = {.ifindex = (int)ifindex};
+	bool answered;
+
+	if (!socket)
+		return false;
+	answered = ask(socket, &q);
+	mnl_socket_close(socket);
+	return answered && (q.root_fq || (q.root_mq && q.leaves && q.leaves == q.fq_leaves));
+}
