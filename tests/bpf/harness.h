@@ -195,6 +195,11 @@ void lab_set_masks(uint8_t keep, uint8_t fresh);
 void lab_set_alive(uint8_t alive);
 void lab_set_class(enum wh_affinity affinity, enum wh_on_failover on_failover);
 void lab_set_on_none(enum wh_on_none on_none);
+void lab_set_action(enum wh_class_action action);
+/* The WANs that class 0 may ever use. */
+void lab_set_allowed(uint8_t allowed);
+/* Classes or match lines have changed. */
+void lab_renew_policy(void);
 void lab_set_route(address dst, unsigned prefix_len, enum wh_route_kind kind, unsigned wan);
 void lab_drop_route(address dst, unsigned prefix_len);
 /* Every bucket alike: WANs in order of preference, ended by -1. */

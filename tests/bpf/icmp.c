@@ -117,3 +117,13 @@ struct packet packet_error_changed(const struct packet *in, const struct change 
 	outer.mtu = 0;
 	return packet_changed(&p, &outer);
 }
+
+struct packet packet_prohibited(const struct packet *about, address from)
+{
+	bool v6 = packet_is_v6(about);
+	struct error e = {.from = from,
+			  .type = v6 ? ICMP6_UNREACHABLE : ICMP_UNREACHABLE,
+			  .code = v6 ? UNREACHABLE6_PROHIBITED : UNREACHABLE_PROHIBITED};
+
+	return packet_error(about, &e);
+}

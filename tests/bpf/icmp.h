@@ -9,8 +9,8 @@
 #include "oracle.h"
 
 enum { ICMP_HEADER = 8, ICMP_LIMIT_V4 = 576, ICMP_LIMIT_V6 = 1280 };
-enum { UNREACHABLE_HOST = 1, UNREACHABLE_PORT = 3, UNREACHABLE_TOO_BIG = 4 };
-enum { UNREACHABLE6_ADDRESS = 3, UNREACHABLE6_SOURCE = 5 };
+enum { UNREACHABLE_HOST = 1, UNREACHABLE_PORT = 3, UNREACHABLE_TOO_BIG = 4, UNREACHABLE_PROHIBITED = 13 };
+enum { UNREACHABLE6_PROHIBITED = 1, UNREACHABLE6_ADDRESS = 3, UNREACHABLE6_SOURCE = 5 };
 
 struct error {
 	address from;
@@ -28,6 +28,7 @@ struct packet packet_too_big(const struct packet *about, address from, uint16_t 
 struct packet packet_exceeded(const struct packet *about, address from);
 struct packet packet_unreachable(const struct packet *about, address from);
 struct packet packet_wrong_source(const struct packet *about, address from);
+struct packet packet_prohibited(const struct packet *about, address from);
 
 /*
  * May anybody answer this with an error?  Not an error itself, nothing but a first fragment, nothing to or from many

@@ -11,6 +11,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "kern/rule_tables.h"
 #include "lib/cleanup.h"
 
 static void put(int map, uint32_t key, const void *value)
@@ -108,7 +109,7 @@ void lab_set_firewall(enum wh_firewall_mode mode, uint32_t generation)
 	__atomic_store_n(&lab.t.steer_rows[WH_STEER_GLOBAL].firewall.word, word.word, __ATOMIC_RELAXED);
 }
 
-static struct wh_class class = {.name = "default"};
+static struct wh_class class = {.name = "default", .allowed = 0xff};
 
 void lab_set_class(enum wh_affinity affinity, enum wh_on_failover on_failover)
 {
@@ -121,6 +122,23 @@ void lab_set_on_none(enum wh_on_none on_none)
 {
 	class.on_none = (uint8_t)on_none;
 	put(lab.t.classes, 0, &class);
+}
+
+void lab_set_action(enum wh_class_action action)
+{
+	class.action = (uint8_t)action;
+	put(lab.t.classes, 0, &class);
+}
+
+void lab_set_allowed(uint8_t allowed)
+{
+	class.allowed = allowed;
+	put(lab.t.classes, 0, &class);
+}
+
+void lab_renew_policy(void)
+{
+	wh_rule_tables_renew(&lab.t);
 }
 
 /* IPv4 stands in the trie under its mapped address. */
@@ -272,6 +290,8 @@ int lab_reset(void **state)
 	clear_counts();
 	describe_network();
 	put(lab.t.lanes, 0, &(struct wh_lane){});
+	lab_set_action(WH_CLASS_STEER);
+	lab_set_allowed(0xff);
 	lab_set_on_none(WH_NONE_DROP);
 	lab_set_class(WH_AFFINITY_SRC_DST, WH_FAILOVER_AUTO);
 	lab_set_order((const int[]){0, 1, -1});
