@@ -69,7 +69,7 @@ static void assert_refused(const struct refusal *c)
 	assert_error(text, strlen(text), expected);
 }
 
-static void assert_all_refused(const struct refusal *cases, size_t n)
+static inline void assert_all_refused(const struct refusal *cases, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		print_message("%s\n", cases[i].reason);

@@ -127,7 +127,7 @@ static inline void sim_init(struct sim *s, unsigned wans)
 	s->now_ns = s->tick_ns = s->poll_ns = START;
 	s->config.profiles[0] = default_profile(2, 0);
 	s->config.n_profiles = 1;
-	s->config.failback_hold_ns = 30 * SECOND;
+	s->config.failback.hold_ns = 30 * SECOND;
 	s->config.n_classes = 1;
 	snprintf(class->name, sizeof(class->name), "default");
 	for (unsigned i = 0; i < wans; i++) {

@@ -70,8 +70,8 @@ static void test_defaults(void **state)
 	assert_string_equal(c->lan[0], "lan0");
 	assert_int_equal(c->firewall, WH_CONF_FIREWALL_KERNEL);
 	assert_true(c->firewall_recheck);
-	assert_int_equal(c->failback, WH_FAILBACK_DRAIN);
-	assert_true(c->failback_hold_ns == 30 * S);
+	assert_int_equal(c->failback.mode, WH_FAILBACK_DRAIN);
+	assert_true(c->failback.hold_ns == 30 * S);
 	assert_int_equal(c->max_flows, 262144);
 	assert_int_equal(c->flows_per_client, 16384);
 	assert_int_equal(c->mark, 0x57000000);
@@ -154,7 +154,7 @@ static void test_every_key(void **state)
 	(void)state;
 	assert_int_equal(c->n_lans, 2);
 	assert_string_equal(c->lan[1], "lan0.20");
-	assert_true(c->failback_hold_ns == 86400 * S);
+	assert_true(c->failback.hold_ns == 86400 * S);
 	assert_int_equal(c->max_flows, 16777216);
 	assert_int_equal(c->mark, 0x600);
 	assert_int_equal(c->mark_mask, 0xf00);

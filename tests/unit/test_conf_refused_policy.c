@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * test_conf_refused_policy.c: refusals of probes, failback, limits, mark and classes, with exact line, column
- * and reason.  YAML and devices stand in test_conf_refused.c; unknown keys in test_conf_keys.c.
+ * test_conf_refused_policy.c: refusals of probes, limits and mark, with exact line, column and reason.  YAML and
+ * devices stand in test_conf_refused.c, classes in test_conf_refused_class.c, unknown keys in test_conf_keys.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,8 +134,6 @@ static void test_profiles(void **state)
 	assert_all_refused(cases, COUNT(cases));
 }
 
-#define NO_MODE "mode: must be drain, move, manual or window, not "
-#define NO_HOLD "hold: must be a duration from 0ms to 1d with its unit (ms, s, m, h, d), not "
 #define NO_FLOWS "flows: must be a whole number from 1024 to 16777216, not "
 #define NO_SHARE "flows-per-client: must be a whole number from 1 to 16777216, not "
 #define NO_MARK "must be a whole number from 1 to 4294967295, not "
@@ -144,15 +142,6 @@ static void test_profiles(void **state)
 static void test_small_sections(void **state)
 {
 	static const struct refusal cases[] = {
-		{TOP("failback: @drain"), "failback: " NO_MAP "\"drain\""},
-		{TOP("failback: {mode: @[]}"), NO_MODE "an empty list"},
-		{TOP("failback: {mode: @drian}"), NO_MODE "\"drian\"; did you mean \"drain\"?"},
-		{TOP("failback: {mode: @move}"), "mode: move: not built yet"},
-		{TOP("failback: {mode: @manual}"), "mode: manual: not built yet"},
-		{TOP("failback: {mode: @window}"), "mode: window: not built yet"},
-		{TOP("failback: {hold: @[]}"), NO_HOLD "an empty list"},
-		{TOP("failback: {hold: @30}"), NO_HOLD "\"30\""},
-		{TOP("failback: {hold: @25h}"), NO_HOLD "\"25h\""},
 		{TOP("limits: @262144"), "limits: " NO_MAP "\"262144\""},
 		{TOP("limits: {flows: @{}}"), NO_FLOWS "an empty map"},
 		{TOP("limits: {flows: @1023}"), NO_FLOWS "\"1023\""},
@@ -186,76 +175,13 @@ static void test_small_sections(void **state)
 	assert_all_refused(cases, COUNT(cases));
 }
 
-#define NO_PREFER "prefer: must be a list of at least one WAN, not "
-#define NO_TIER "prefer: must be a WAN, or WANs with weights as in {fiber: 3, lte: 1}, not "
-#define NO_BALANCE "balance: must be WANs with weights, as in {fiber: 80, lte: 20}, not "
-static void test_class_wans(void **state)
-{
-	static const struct refusal cases[] = {
-		{CLASS("prefer: @fiber"), NO_PREFER "\"fiber\""},
-		{CLASS("prefer: @[]"), NO_PREFER "an empty list"},
-		{CLASS("prefer: @{fiber: 1}"), NO_PREFER "a map"},
-		{CLASS("prefer: [@[fiber]]"), NO_TIER "a list"},
-		{CLASS("prefer: [@{}]"), NO_TIER "an empty map"},
-		{CLASS("prefer:\n    -@"), NO_TIER "nothing"},
-		{CLASS("prefer: [@fibre, lte]"), "prefer: there is no WAN \"fibre\"; did you mean \"fiber\"?"},
-		{CLASS("prefer: [fiber, @cable]"), "prefer: there is no WAN \"cable\""},
-		{CLASS("prefer: [lte, {@fibr: 1}]"), "prefer: there is no WAN \"fibr\"; did you mean \"fiber\"?"},
-		{CLASS("prefer: [fiber, @fiber]"), "prefer: the WAN \"fiber\" is listed twice"},
-		{CLASS("prefer: [fiber, {lte: 1, @fiber: 2}]"), "prefer: the WAN \"fiber\" is listed twice"},
-		{CLASS("prefer: [{fiber: @[]}]"), "fiber: " NO_WEIGHT "an empty list"},
-		{CLASS("prefer: [{fiber: @0}]"), "fiber: " NO_WEIGHT "\"0\""},
-		{CLASS("prefer: [{fiber: 1, lte: @1001}]"), "lte: " NO_WEIGHT "\"1001\""},
-		{CLASS("balance: @[fiber, lte]"), NO_BALANCE "a list"},
-		{CLASS("balance: @{}"), NO_BALANCE "an empty map"},
-		{CLASS("balance: @fiber"), NO_BALANCE "\"fiber\""},
-		{CLASS("balance: {@ltr: 1}"), "balance: there is no WAN \"ltr\"; did you mean \"lte\"?"},
-		{CLASS("balance: {fiber: @heavy}"), "fiber: " NO_WEIGHT "\"heavy\""},
-		{CLASS("balance: {lte: @1001}"), "lte: " NO_WEIGHT "\"1001\""},
-		{CLASS("prefer: [lte]\n    @balance: {fiber: 1}"), "balance: cannot stand beside prefer"},
-		{CLASS("@balance: {fiber: 1}\n    prefer: [lte]"), "balance: cannot stand beside prefer"},
-	};
-
-	(void)state;
-	assert_all_refused(cases, COUNT(cases));
-}
-
-#define NO_AFFINITY "affinity: must be flow, src-dst or src, not "
-#define NO_FAILOVER "on-failover: must be auto, move or reset, not "
-#define NO_NONE "on-none: must be reject or drop, not "
-static void test_class_values(void **state)
-{
-	static const struct refusal cases[] = {
-		{TOP("classes: @[default]"), "classes: " NO_MAP "a list"},
-		{TOP("classes: {default: @fiber}"), "default: " NO_MAP "\"fiber\""},
-		{TOP("classes: {@voice: {prefer: [fiber]}}"), "voice: not built yet"},
-		{TOP("classes: {default: {}, @defalt: {}}"), "defalt: not built yet"},
-		{TOP("classes: {@a b: {}}"), "\"a b\"" IS_NO_NAME},
-		{CLASS("only: @[true]"), "only: must be true or false, not a list"},
-		{CLASS("only: @1"), "only: must be true or false, not \"1\""},
-		{CLASS("only: @treu"), "only: must be true or false, not \"treu\"; did you mean \"true\"?"},
-		{CLASS("affinity: @{}"), NO_AFFINITY "an empty map"},
-		{CLASS("affinity: @none"), NO_AFFINITY "\"none\""},
-		{CLASS("affinity: @src-dts"), NO_AFFINITY "\"src-dts\"; did you mean \"src-dst\"?"},
-		{CLASS("on-failover: @[move]"), NO_FAILOVER "a list"},
-		{CLASS("on-failover: @drop"), NO_FAILOVER "\"drop\""},
-		{CLASS("on-failover: @rest"), NO_FAILOVER "\"rest\"; did you mean \"reset\"?"},
-		{CLASS("on-failover: {@hold: 20s}"), "hold: not built yet"},
-		{CLASS("on-none: @{}"), NO_NONE "an empty map"},
-		{CLASS("on-none: @none"), NO_NONE "\"none\""},
-		{CLASS("on-none: @dorp"), NO_NONE "\"dorp\"; did you mean \"drop\"?"},
-	};
-
-	(void)state;
-	assert_all_refused(cases, COUNT(cases));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_targets),	   cmocka_unit_test(test_too_many_targets),
-		cmocka_unit_test(test_profiles),   cmocka_unit_test(test_small_sections),
-		cmocka_unit_test(test_class_wans), cmocka_unit_test(test_class_values),
+		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_too_many_targets),
+		cmocka_unit_test(test_profiles),
+		cmocka_unit_test(test_small_sections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

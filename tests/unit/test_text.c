@@ -107,6 +107,74 @@ static void test_numbers(void **state)
 	}
 }
 
+/* Rates, sizes and shares, which differ in their units alone. */
+static void test_quantities(void **state)
+{
+	static const struct {
+		int (*parse)(const char *text, uint64_t *out);
+		const char *text;
+		int err;
+		uint64_t value;
+	} cases[] = {
+		{wh_parse_rate, "500kbit", 0, 500000},
+		{wh_parse_rate, "1.5mbit", 0, 1500000},
+		{wh_parse_rate, "10gbit", 0, 10000000000},
+		{wh_parse_rate, "0kbit", 0, 0},
+		{wh_parse_rate, "0.001kbit", 0, 1},
+		{wh_parse_rate, "1.2340000kbit", 0, 1234},
+		{wh_parse_rate, "007.50mbit", 0, 7500000},
+		{wh_parse_rate, "18446744073.709551615gbit", 0, UINT64_MAX},
+		{wh_parse_rate, "18446744073.709551616gbit", -ERANGE, 0},
+		{wh_parse_rate, "18446744073.7095516155gbit", -EINVAL, 0}, /* half a bit */
+		{wh_parse_rate, "18446744074gbit", -ERANGE, 0},
+		{wh_parse_rate, "99999999999999999999999kbit", -ERANGE, 0},
+		{wh_parse_rate, "18446744073709551617kbit", -ERANGE, 0}, /* 2^64 + 1 */
+		{wh_parse_rate, "0.0001kbit", -EINVAL, 0},
+		{wh_parse_rate, "1.00000000000000000001mbit", -EINVAL, 0},
+		{wh_parse_rate, "", -EINVAL, 0},
+		{wh_parse_rate, "5", -EINVAL, 0},
+		{wh_parse_rate, "mbit", -EINVAL, 0},
+		{wh_parse_rate, ".5mbit", -EINVAL, 0},
+		{wh_parse_rate, "5.mbit", -EINVAL, 0},
+		{wh_parse_rate, "1.2.3mbit", -EINVAL, 0},
+		{wh_parse_rate, "1..2mbit", -EINVAL, 0},
+		{wh_parse_rate, "5 mbit", -EINVAL, 0},
+		{wh_parse_rate, "5mbit ", -EINVAL, 0},
+		{wh_parse_rate, "-5mbit", -EINVAL, 0},
+		{wh_parse_rate, "+5mbit", -EINVAL, 0},
+		{wh_parse_rate, "0x5mbit", -EINVAL, 0},
+		{wh_parse_rate, "5Mbit", -EINVAL, 0},
+		{wh_parse_rate, "5bit", -EINVAL, 0},
+		{wh_parse_rate, "5MB", -EINVAL, 0},
+		{wh_parse_size, "64KB", 0, 64000},
+		{wh_parse_size, "1.5MB", 0, 1500000},
+		{wh_parse_size, "50GB", 0, 50000000000},
+		{wh_parse_size, "18446744.073709551615TB", 0, UINT64_MAX},
+		{wh_parse_size, "18446744TB", 0, 18446744000000000000ULL},
+		{wh_parse_size, "18446745TB", -ERANGE, 0},
+		{wh_parse_size, "50gb", -EINVAL, 0},
+		{wh_parse_size, "50B", -EINVAL, 0},
+		{wh_parse_size, "50mbit", -EINVAL, 0},
+		{wh_parse_percent, "1%", 0, 10000},
+		{wh_parse_percent, "0.25%", 0, 2500},
+		{wh_parse_percent, "0.0001%", 0, 1},
+		{wh_parse_percent, "250%", 0, 2500000},
+		{wh_parse_percent, "0.00001%", -EINVAL, 0},
+		{wh_parse_percent, "1", -EINVAL, 0},
+		{wh_parse_percent, "%", -EINVAL, 0},
+		{wh_parse_percent, "1%%", -EINVAL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		uint64_t value = UNTOUCHED;
+
+		print_message("\"%s\"\n", cases[i].text);
+		assert_int_equal(cases[i].parse(cases[i].text, &value), cases[i].err);
+		assert_true(value == (cases[i].err ? UNTOUCHED : cases[i].value));
+	}
+}
+
 static void test_addresses(void **state)
 {
 	static const char *const bad[] = {"",	      "1.2.3",	  "1.2.3.4.5",	"1.2.3.256", "1.2.3.4 ",
@@ -202,7 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_durations), cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_addresses), cmocka_unit_test(test_shows_durations),
-		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_nearest),	  cmocka_unit_test(test_quantities),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

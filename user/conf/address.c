@@ -151,56 +151,99 @@ int wh_conf_source(struct wh_conf_reader *r, const struct wh_conf_key *key, cons
 	return read_pair(r, key, value, &(struct pair){wan->source_auto, &wan->source4, &wan->source6, true});
 }
 
-/* "ADDRESS/LENGTH"; what stands behind the length is the caller's to judge. */
-static int parse_prefix6(const char *text, struct wh_address *addr, unsigned *len)
+static const void *bytes_of(const struct wh_address *addr)
 {
-	const char *slash = strchr(text, '/');
-	char address[INET6_ADDRSTRLEN] = "";
-	struct wh_address found;
-	uint64_t bits;
+	return addr->family == WH_V4 ? (const void *)&addr->v4 : &addr->v6;
+}
 
-	if (!slash || (size_t)(slash - text) >= sizeof(address) ||
-	    wh_parse_number(slash + 1, PREFIX6_SHORTEST, PREFIX6_LONGEST, &bits))
+/* Refuse a prefix that has bits set behind its length, and name the one that has not. */
+static int check_prefix(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+			const struct wh_conf_prefix *prefix)
+{
+	const bool v4 = prefix->addr.family == WH_V4;
+	const size_t size = v4 ? sizeof(prefix->addr.v4) : sizeof(prefix->addr.v6);
+	char first_text[INET6_ADDRSTRLEN];
+	uint8_t first[sizeof(struct in6_addr)];
+
+	memcpy(first, bytes_of(&prefix->addr), size);
+	for (unsigned bit = prefix->len; bit < 8 * size; bit++)
+		first[bit / 8] &= (uint8_t) ~(0x80U >> bit % 8);
+	if (!memcmp(first, bytes_of(&prefix->addr), size))
+		return 0;
+	inet_ntop(v4 ? AF_INET : AF_INET6, first, first_text, sizeof(first_text));
+	return wh_conf_refuse(&r->source, value->at, "%s: \"%s\" has bits behind its first %u; did you mean \"%s/%u\"?",
+			      key->name, WH_CONF_SHOW(value->text), prefix->len, first_text, prefix->len);
+}
+
+/* IPv4 in an IPv6 address is not taken: it has a way to be written of its own. */
+static int parse_prefix(const char *text, struct wh_conf_prefix *out)
+{
+	size_t address_len = strcspn(text, "/");
+	char address[INET6_ADDRSTRLEN] = "";
+	struct wh_conf_prefix prefix = {0};
+	uint64_t len;
+
+	if (address_len >= sizeof(address))
 		return -EINVAL;
-	memcpy(address, text, (size_t)(slash - text));
-	if (parse_host(address, &found) || found.family != WH_V6 || is_link_local(&found))
+	memcpy(address, text, address_len);
+	if (wh_parse_addr4(address, &prefix.addr.v4)) {
+		prefix.addr.family = WH_V6;
+		if (inet_pton(AF_INET6, address, &prefix.addr.v6) != 1 || IN6_IS_ADDR_V4MAPPED(&prefix.addr.v6))
+			return -EINVAL;
+	}
+	len = prefix.addr.family == WH_V4 ? 32 : 128;
+	if (text[address_len] && wh_parse_number(text + address_len + 1, 0, len, &len))
 		return -EINVAL;
-	*addr = found;
-	*len = (unsigned)bits;
+	prefix.len = (unsigned)len;
+	*out = prefix;
 	return 0;
 }
 
-static struct in6_addr first_of(struct in6_addr addr, unsigned prefix_len)
+int wh_conf_prefix(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		   const char *expected, const char *hint, struct wh_conf_prefix *out)
 {
-	for (unsigned bit = prefix_len; bit < 128; bit++)
-		addr.s6_addr[bit / 8] &= (uint8_t) ~(0x80U >> bit % 8);
-	return addr;
+	struct wh_conf_prefix prefix;
+	int err;
+
+	if (!wh_conf_is_word(value) || parse_prefix(value->text, &prefix))
+		return wh_conf_wrong(r, key->name, value, expected, hint);
+	err = check_prefix(r, key, value, &prefix);
+	if (!err)
+		*out = prefix;
+	return err;
+}
+
+/* A prefix that a provider can route to us. */
+static int parse_prefix6(const char *text, struct wh_conf_prefix *out)
+{
+	struct wh_conf_prefix prefix;
+
+	if (parse_prefix(text, &prefix) || prefix.addr.family != WH_V6 || is_link_local(&prefix.addr) ||
+	    !is_host6(&prefix.addr.v6) || prefix.len < PREFIX6_SHORTEST || prefix.len > PREFIX6_LONGEST)
+		return -EINVAL;
+	*out = prefix;
+	return 0;
 }
 
 int wh_conf_prefix6(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
 		    void *out)
 {
-	char expected[96], hint[WH_CONF_HINT_LEN], first_text[INET6_ADDRSTRLEN];
+	char expected[96], hint[WH_CONF_HINT_LEN];
 	struct wh_conf_wan *wan = out;
-	struct wh_address addr;
-	struct in6_addr first;
-	unsigned len;
+	struct wh_conf_prefix prefix;
+	int err;
 
 	if (wh_conf_is_auto(value))
 		return 0;
-	if (!wh_conf_is_word(value) || parse_prefix6(value->text, &addr, &len)) {
+	if (!wh_conf_is_word(value) || parse_prefix6(value->text, &prefix)) {
 		snprintf(expected, sizeof(expected), A_PREFIX6, PREFIX6_SHORTEST, PREFIX6_LONGEST);
 		return wh_conf_wrong(r, key->name, value, expected, wh_conf_hint_choice(key, value, hint));
 	}
-	first = first_of(addr.v6, len);
-	if (memcmp(&first, &addr.v6, sizeof(first)) != 0) {
-		inet_ntop(AF_INET6, &first, first_text, sizeof(first_text));
-		return wh_conf_refuse(&r->source, value->at,
-				      "%s: \"%s\" has bits behind its first %u; did you mean \"%s/%u\"?", key->name,
-				      WH_CONF_SHOW(value->text), len, first_text, len);
-	}
+	err = check_prefix(r, key, value, &prefix);
+	if (err)
+		return err;
 	wan->prefix6_auto = false;
-	wan->prefix6 = first;
-	wan->prefix6_len = len;
+	wan->prefix6 = prefix.addr.v6;
+	wan->prefix6_len = prefix.len;
 	return 0;
 }

@@ -1,129 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * class.c: the traffic classes and their WANs in tiers.  Called by conf.c's table after the WANs.
- * A class leaves here complete: WANs that the file does not list stand in the last tier.
+ * class.c: the traffic classes.  Called by conf.c's table after the WANs and sets.  A class's WANs are read in tiers.c,
+ * what its traffic looks like in match.c.  `default` stands last, wherever the file has it.
  */
+#include "conf/class.h"
 #include "conf/sections.h"
+#include "lib/clock.h"
+#include "lib/text.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* A class while it is being read. */
-struct draft {
-	struct wh_conf_class class;
-	const struct wh_conf_node *order; /* the value of `prefer` or `balance` */
-	unsigned listed;		  /* WANs named there, bit by index */
-	bool only;
-};
-
-static const char default_name[] = "default";
-
-static void add_member(struct wh_conf_tier *tier, unsigned wan, uint32_t weight)
-{
-	tier->members[tier->n_members++] = (struct wh_conf_member){.wan = wan, .weight = weight};
-}
-
-static void add_tier(struct wh_conf_class *class, const struct wh_conf_tier *tier)
-{
-	if (tier->n_members)
-		class->tiers[class->n_tiers++] = *tier;
-}
-
-static int find_wan(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *name, unsigned *out)
-{
-	const char *names[WH_MAX_WANS + 1] = {NULL};
-
-	for (unsigned i = 0; i < r->config->n_wans; i++) {
-		names[i] = r->config->wans[i].name;
-		if (!strcmp(names[i], name->text)) {
-			*out = i;
-			return 0;
-		}
-	}
-	return wh_conf_refuse(&r->source, name->at, "%s: there is no WAN \"%s\"%s", key, WH_CONF_SHOW(name->text),
-			      WH_CONF_HINT(name->text, names));
-}
-
-/* A WAN that is switched off may be named, but takes no place. */
-static int list_wan(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *name, uint32_t weight,
-		    struct draft *draft, struct wh_conf_tier *tier)
-{
-	unsigned wan = 0;
-	int err = find_wan(r, key, name, &wan);
-
-	if (err)
-		return err;
-	if (draft->listed & 1U << wan)
-		return wh_conf_refuse(&r->source, name->at, "%s: the WAN \"%s\" is listed twice", key, name->text);
-	draft->listed |= 1U << wan;
-	if (r->config->wans[wan].enabled)
-		add_member(tier, wan, weight);
-	return 0;
-}
-
-/* {A: 3, B: 1} */
-static int read_weights(struct wh_conf_reader *r, const char *key, const struct wh_conf_node *map, struct draft *draft,
-			struct wh_conf_tier *tier)
-{
-	for (const struct wh_conf_node *entry = map->first; entry; entry = entry->next) {
-		struct wh_conf_key weight_key = {.name = entry->key->text, .min = 1, .max = 1000};
-		uint32_t weight = 0;
-		unsigned wan = 0;
-		int err = find_wan(r, key, entry->key, &wan);
-
-		if (!err)
-			err = wh_conf_number(r, &weight_key, entry, &weight);
-		if (!err)
-			err = list_wan(r, key, entry->key, weight, draft, tier);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int read_prefer(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
-		       void *out)
-{
-	struct draft *draft = out;
-
-	if (value->kind != WH_CONF_LIST || !value->first)
-		return wh_conf_wrong(r, key->name, value, "a list of at least one WAN", "");
-	draft->order = value;
-	for (const struct wh_conf_node *entry = value->first; entry; entry = entry->next) {
-		struct wh_conf_tier tier = {0};
-		int err;
-
-		if (entry->kind == WH_CONF_MAP && entry->first)
-			err = read_weights(r, key->name, entry, draft, &tier);
-		else if (wh_conf_is_word(entry))
-			err = list_wan(r, key->name, entry, 1, draft, &tier);
-		else
-			err = wh_conf_wrong(r, key->name, entry, "a WAN, or WANs with weights as in {fiber: 3, lte: 1}",
-					    "");
-		if (err)
-			return err;
-		add_tier(&draft->class, &tier);
-	}
-	return 0;
-}
-
-static int read_balance(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
-			void *out)
-{
-	struct draft *draft = out;
-	struct wh_conf_tier tier = {0};
-	int err;
-
-	if (draft->order)
-		return wh_conf_refuse(&r->source, value->key->at, "balance: cannot stand beside prefer");
-	if (value->kind != WH_CONF_MAP || !value->first)
-		return wh_conf_wrong(r, key->name, value, "WANs with weights, as in {fiber: 80, lte: 20}", "");
-	draft->order = value;
-	err = read_weights(r, key->name, value, draft, &tier);
-	if (!err)
-		add_tier(&draft->class, &tier);
-	return err;
-}
+#define MS WH_NS_PER_MS
+#define S WH_NS_PER_S
 
 static const struct wh_conf_choice failover_choices[] = {
 	{"auto", WH_FAILOVER_AUTO},
@@ -135,11 +24,15 @@ static const struct wh_conf_choice failover_choices[] = {
 static int read_on_failover(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
 			    void *out)
 {
-	static const struct wh_conf_key keys[] = {WH_CONF_LATER("hold"), {.name = NULL}};
+	static const struct wh_conf_key keys[] = {
+		{.name = "hold", .read = wh_conf_duration, .min = 100 * MS, .max = 3600 * S},
+		{.name = NULL},
+	};
+	struct wh_conf_class *class = out;
 
 	if (value->kind == WH_CONF_MAP && value->first)
-		return wh_conf_section(r, key->name, value, keys, out);
-	return wh_conf_choose(r, key, value, out);
+		return wh_conf_section(r, key->name, value, keys, &class->hold_ns);
+	return wh_conf_choose(r, key, value, &class->on_failover);
 }
 
 static const struct wh_conf_choice affinity_choices[] = {
@@ -155,76 +48,177 @@ static const struct wh_conf_choice none_choices[] = {
 	{NULL, 0},
 };
 
-#define AT(field) .offset = offsetof(struct draft, field)
+static const struct wh_conf_choice algorithm_choices[] = {
+	{"weighted", WH_ALGORITHM_WEIGHTED},
+	{"overflow", WH_ALGORITHM_OVERFLOW},
+	{"least-used", WH_ALGORITHM_LEAST_USED},
+	{"lowest-latency", WH_ALGORITHM_LOWEST_LATENCY},
+	{NULL, 0},
+};
+
+/* To be steered is what a class is for, and has no word. */
+static const struct wh_conf_choice action_choices[] = {
+	{"kernel", WH_CLASS_KERNEL},
+	{"drop", WH_CLASS_DROP},
+	{"reject", WH_CLASS_REJECT},
+	{NULL, 0},
+};
+
+static const struct wh_conf_choice sla_action_choices[] = {
+	{"new", WH_SLA_NEW},
+	{"move", WH_SLA_MOVE},
+	{NULL, 0},
+};
+
+#define LOSS_LEAST_PPM 100
+#define LOSS_MOST_PPM 1000000
+
+static int read_loss(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		     void *out)
+{
+	uint64_t ppm;
+
+	if (!wh_conf_is_word(value) || wh_parse_percent(value->text, &ppm) || ppm < LOSS_LEAST_PPM ||
+	    ppm > LOSS_MOST_PPM)
+		return wh_conf_wrong(r, key->name, value, "a share from 0.01% to 100%", "");
+	*(uint32_t *)out = (uint32_t)ppm;
+	return 0;
+}
+
+#define AT(field) .offset = offsetof(struct wh_conf_sla, field)
+static int read_sla(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		    void *out)
+{
+	static const struct wh_conf_key keys[] = {
+		{.name = "latency", .read = wh_conf_duration, AT(latency_ns), .min = MS, .max = 60 * S},
+		{.name = "jitter", .read = wh_conf_duration, AT(jitter_ns), .min = MS, .max = 60 * S},
+		{.name = "loss", .read = read_loss, AT(loss_ppm)},
+		{.name = NULL},
+	};
+
+	return wh_conf_section(r, key->name, value, keys, out);
+}
+#undef AT
+
+static int read_degraded(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+			 void *out)
+{
+	static const struct wh_conf_key keys[] = {{.name = "rate", .read = wh_conf_rate}, {.name = NULL}};
+
+	return wh_conf_section(r, key->name, value, keys, out);
+}
+
+/* What the class does not say is as at the top level. */
+static int read_failback(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+			 void *out)
+{
+	struct wh_conf_class *class = out;
+
+	class->own_failback = value->first;
+	if (class->own_failback)
+		class->failback = r->config->failback;
+	return wh_conf_failback(r, key, value, &class->failback);
+}
+
+#define AT(field) .offset = offsetof(struct wh_conf_draft, field)
 static const struct wh_conf_key class_keys[] = {
-	{.name = "prefer", .read = read_prefer},
-	{.name = "balance", .read = read_balance},
+	{.name = "match", .read = wh_conf_match},
+	{.name = "prefer", .read = wh_conf_prefer},
+	{.name = "balance", .read = wh_conf_balance},
 	{.name = "only", .read = wh_conf_bool, AT(only)},
+	{.name = "never", .read = wh_conf_never},
+	{.name = "algorithm", .read = wh_conf_choose, AT(class.algorithm), .choices = algorithm_choices},
 	{.name = "affinity", .read = wh_conf_choose, AT(class.affinity), .choices = affinity_choices},
-	{.name = "on-failover", .read = read_on_failover, AT(class.on_failover), .choices = failover_choices},
+	{.name = "on-failover", .read = read_on_failover, AT(class), .choices = failover_choices},
+	{.name = "failback", .read = read_failback, AT(class)},
 	{.name = "on-none", .read = wh_conf_choose, AT(class.on_none), .choices = none_choices},
-	WH_CONF_LATER("match"),
-	WH_CONF_LATER("never"),
-	WH_CONF_LATER("algorithm"),
+	{.name = "action", .read = wh_conf_choose, AT(class.action), .choices = action_choices},
+	{.name = "sla", .read = read_sla, AT(class.sla)},
+	{.name = "sla-action", .read = wh_conf_choose, AT(class.sla.action), .choices = sla_action_choices},
+	{.name = "rate", .read = wh_conf_rate, AT(class.rate_bps)},
+	{.name = "degraded", .read = read_degraded, AT(class.degraded_bps)},
+	{.name = "mark-dscp", .read = wh_conf_dscp, AT(class.mark_dscp)},
 	WH_CONF_LATER("all-down"),
-	WH_CONF_LATER("action"),
 	WH_CONF_LATER("source"),
-	WH_CONF_LATER("failback"),
-	WH_CONF_LATER("sla"),
-	WH_CONF_LATER("sla-action"),
-	WH_CONF_LATER("rate"),
-	WH_CONF_LATER("degraded"),
 	{.name = NULL},
 };
 #undef AT
 
-/* The places of the WANs that are not listed: without any list by the file's order, else all in one last tier. */
-static void complete(const struct wh_config *config, struct draft *draft)
+static void start_class(const char *name, struct wh_conf_draft *draft)
 {
-	struct wh_conf_tier rest = {0};
-
-	for (unsigned i = 0; i < config->n_wans; i++) {
-		if (draft->listed & 1U << i || !config->wans[i].enabled)
-			continue;
-		add_member(&rest, i, config->wans[i].weight);
-		if (!draft->order) {
-			add_tier(&draft->class, &rest);
-			rest.n_members = 0;
-		}
-	}
-	if (draft->order && !draft->only)
-		add_tier(&draft->class, &rest);
+	*draft = (struct wh_conf_draft){.class = {.mark_dscp = WH_DSCP_KEEP}};
+	snprintf(draft->class.name, sizeof(draft->class.name), "%s", name);
 }
 
-static void take_class(struct wh_config *config, struct draft *draft)
+static void take_class(struct wh_config *config, struct wh_conf_draft *draft)
 {
-	snprintf(draft->class.name, sizeof(draft->class.name), "%s", default_name);
-	complete(config, draft);
-	config->classes[0] = draft->class;
-	config->n_classes = 1;
+	wh_conf_complete(config, draft);
+	config->classes[config->n_classes++] = draft->class;
 }
 
 void wh_conf_default_class(struct wh_config *config)
 {
-	take_class(config, &(struct draft){0});
+	struct wh_conf_draft draft;
+
+	start_class(WH_CONF_DEFAULT_CLASS, &draft);
+	take_class(config, &draft);
 }
 
-static int read_class(struct wh_conf_reader *r, const struct wh_conf_node *entry)
+static int refuse_lost(struct wh_conf_reader *r, const struct wh_conf_node *name)
 {
-	struct draft draft = {0};
+	static const char *const others[] = {WH_CONF_DEFAULT_CLASS, NULL};
+
+	return wh_conf_refuse(&r->source, name->at, "the class \"%s\" has no match%s", name->text,
+			      WH_CONF_HINT(name->text, others));
+}
+
+static int fill_class(struct wh_conf_reader *r, const struct wh_conf_node *entry)
+{
+	struct wh_conf_draft draft;
 	int err;
 
-	if (strcmp(entry->key->text, default_name) != 0)
-		return wh_conf_later(r, entry->key->at, entry->key->text);
-	err = wh_conf_section(r, default_name, entry, class_keys, &draft);
+	start_class(entry->key->text, &draft);
+	err = wh_conf_section(r, draft.class.name, entry, class_keys, &draft);
 	if (!err)
 		take_class(r->config, &draft);
 	return err;
 }
 
+static int read_class(struct wh_conf_reader *r, const struct wh_conf_node *entry)
+{
+	const unsigned before = r->config->n_matches;
+	int err;
+
+	if (!strcmp(entry->key->text, WH_CONF_DEFAULT_CLASS)) /* is read last */
+		return 0;
+	if (r->config->n_classes == WH_MAX_CLASSES - 1)
+		return wh_conf_refuse(&r->source, entry->key->at, "classes: more than %d, \"default\" included",
+				      WH_MAX_CLASSES);
+	err = fill_class(r, entry);
+	return err || r->config->n_matches > before ? err : refuse_lost(r, entry->key);
+}
+
+/* It takes what no other class does, and so has nothing to match. */
+static int read_default(struct wh_conf_reader *r, const struct wh_conf_node *entry)
+{
+	const struct wh_conf_node *match = wh_conf_find(entry, "match");
+
+	if (match)
+		return wh_conf_refuse(&r->source, match->key->at,
+				      "match: the class \"default\" takes what no other does");
+	return fill_class(r, entry);
+}
+
 int wh_conf_classes(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
 		    void *out)
 {
-	(void)out;
-	return wh_conf_named(r, key->name, value, read_class);
+	const struct wh_conf_node *last = wh_conf_find(value, WH_CONF_DEFAULT_CLASS);
+	int err = wh_conf_named(r, key->name, value, read_class);
+
+	if (err)
+		return err;
+	if (last)
+		return read_default(r, last);
+	wh_conf_default_class(out);
+	return 0;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * conf.c: the file as a whole: reading it, the table of its top level, its small sections, what it may not
- * leave out.  The large sections stand in wan.c, probes.c and class.c.
+ * conf.c: the configuration as a whole: reading it, the table of its top level, its small sections, what it may not
+ * leave out.  The large sections stand in files of their own, see sections.h.
  */
 #include "conf/conf.h"
+#include "conf/files.h"
 #include "conf/sections.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -15,27 +16,6 @@
 #include <string.h>
 
 #define AT(field) .offset = offsetof(struct wh_config, field)
-
-static int read_failback(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
-			 void *out)
-{
-	static const struct wh_conf_choice modes[] = {
-		{"drain", WH_FAILBACK_DRAIN},
-		{"move", WH_CONF_NOT_BUILT},
-		{"manual", WH_CONF_NOT_BUILT},
-		{"window", WH_CONF_NOT_BUILT},
-		{NULL, 0},
-	};
-	static const struct wh_conf_key keys[] = {
-		{.name = "mode", .read = wh_conf_choose, AT(failback), .choices = modes},
-		{.name = "hold", .read = wh_conf_duration, AT(failback_hold_ns), .max = 86400 * WH_NS_PER_S},
-		WH_CONF_LATER("max-age"),
-		WH_CONF_LATER("window"),
-		{.name = NULL},
-	};
-
-	return wh_conf_section(r, key->name, value, keys, out);
-}
 
 static int read_limits(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
 		       void *out)
@@ -98,18 +78,18 @@ static const struct wh_conf_key top_keys[] = {
 	{.name = "firewall", .read = wh_conf_choose, AT(firewall), .choices = firewall_choices},
 	{.name = "firewall-recheck", .read = wh_conf_bool, AT(firewall_recheck), .choices = recheck_choices},
 	{.name = "accel", .read = wh_conf_accel},
-	{.name = "probes", .read = wh_conf_probes},
-	{.name = "wans", .read = wh_conf_wans},
-	{.name = "classes", .read = wh_conf_classes},
-	{.name = "failback", .read = read_failback},
 	{.name = "limits", .read = read_limits},
 	{.name = "mark", .read = read_mark},
+	{.name = "probes", .read = wh_conf_probes},
+	{.name = "failback", .read = wh_conf_failback, AT(failback)},
+	{.name = "wans", .read = wh_conf_wans},
+	{.name = "sets", .read = wh_conf_sets},
+	{.name = "classes", .read = wh_conf_classes},
 	WH_CONF_LATER("boot"),
 	WH_CONF_LATER("all-down"),
 	WH_CONF_LATER("damping"),
 	WH_CONF_LATER("hooks"),
 	WH_CONF_LATER("dashboard"),
-	WH_CONF_LATER("sets"),
 	{.name = NULL},
 };
 #undef AT
@@ -124,13 +104,21 @@ static int check_complete(struct wh_conf_reader *r, const struct wh_conf_node *r
 	return 0;
 }
 
+/* For messages of later: of each file the end of its path. */
+static void name_files(const struct wh_conf_source *source, struct wh_config *config)
+{
+	for (unsigned i = 0; i < source->n_files; i++)
+		snprintf(config->files[i], WH_FILE_LEN, "%s", wh_conf_path_end(source->files[i].path, WH_FILE_LEN - 1));
+	config->n_files = source->n_files;
+}
+
 static int read_root(struct wh_conf_reader *r, const struct wh_conf_node *root)
 {
 	struct wh_config *config = r->config;
 	int err;
 
 	config->firewall_recheck = true;
-	config->failback_hold_ns = 30 * WH_NS_PER_S;
+	wh_conf_default_failback(&config->failback);
 	config->max_flows = 262144;
 	config->flows_per_client = 16384;
 	config->mark = 0x57000000;
@@ -142,23 +130,44 @@ static int read_root(struct wh_conf_reader *r, const struct wh_conf_node *root)
 		return err;
 	if (!config->n_classes)
 		wh_conf_default_class(config);
+	name_files(&r->source, config);
 	return check_complete(r, root);
+}
+
+static int read_tree(struct wh_conf_reader *r, const struct wh_conf_text *text, struct wh_conf_tree *tree)
+{
+	int err = wh_conf_tree_build(&r->source, text, tree);
+
+	if (err)
+		return err;
+	if (!tree->root->first)
+		return wh_conf_refuse(&r->source, WH_CONF_START, "the file is empty");
+	err = wh_conf_include(&r->source, tree);
+	return err ? err : read_root(r, tree->root);
 }
 
 int wh_conf_parse(const char *name, const char *text, size_t len, struct wh_conf_ports local, struct wh_config *out,
 		  char error[WH_CONF_ERROR_LEN])
 {
+	_cleanup_free_ struct wh_conf_reader *r = calloc(1, sizeof(*r));
 	_cleanup_free_ struct wh_config *config = calloc(1, sizeof(*config));
-	struct wh_conf_reader r = {.source = {.name = name, .error = error}, .local = local, .config = config};
+	struct wh_conf_text whole = {.bytes = text, .len = len};
 	struct wh_conf_tree tree = {0};
-	int err;
+	int err = -ENOMEM;
 
-	err = config ? wh_conf_tree_build(&r.source, text, len, &tree) : -ENOMEM;
-	if (!err)
-		err = read_root(&r, tree.root);
-	wh_conf_tree_free(&tree);
+	if (r && config) {
+		r->source.error = error;
+		r->local = local;
+		r->config = config;
+		err = wh_conf_files_add(&r->source, name, NULL, 0, &whole.file);
+	}
+	if (!err) {
+		err = read_tree(r, &whole, &tree);
+		wh_conf_tree_free(&tree);
+		wh_conf_files_free(&r->source);
+	}
 	if (err == -ENOMEM)
-		wh_conf_refuse(&r.source, WH_CONF_START, "out of memory");
+		snprintf(error, WH_CONF_ERROR_LEN, "%s: out of memory", name);
 	if (!err)
 		*out = *config;
 	return err;
@@ -168,21 +177,8 @@ int wh_conf_parse(const char *name, const char *text, size_t len, struct wh_conf
 static ssize_t read_file(const char *path, char *text, size_t size)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t len = 0;
 
-	if (fd < 0)
-		return -errno;
-	while (len < size) {
-		ssize_t n = read(fd, text + len, size - len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			break;
-		if (n > 0)
-			len += (size_t)n;
-	}
-	return (ssize_t)len;
+	return fd < 0 ? -errno : wh_conf_read_fd(fd, text, size);
 }
 
 static struct wh_conf_ports read_local_ports(void)

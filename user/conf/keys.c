@@ -12,9 +12,6 @@
 /* Longest table and "include"; a longer one only loses suggestions. */
 #define MAX_KEYS 48
 
-/* A key of every section: the rest of the section from another file. */
-static const char include_key[] = "include";
-
 int wh_conf_later(struct wh_conf_reader *r, struct wh_conf_place at, const char *what)
 {
 	return wh_conf_refuse(&r->source, at, "%s: not built yet", what);
@@ -49,7 +46,7 @@ int wh_conf_wrong(struct wh_conf_reader *r, const char *key, const struct wh_con
 
 static int refuse_unknown(struct wh_conf_reader *r, const struct wh_conf_node *name, const struct wh_conf_key *keys)
 {
-	const char *words[MAX_KEYS + 1] = {include_key};
+	const char *words[MAX_KEYS + 1] = {"include"}; /* of every section, see include.c */
 
 	for (size_t i = 1; keys->name && i < MAX_KEYS; i++, keys++)
 		words[i] = keys->name;
@@ -61,8 +58,6 @@ static int check_key(struct wh_conf_reader *r, const struct wh_conf_node *name, 
 {
 	const struct wh_conf_key *key = keys;
 
-	if (!strcmp(name->text, include_key))
-		return wh_conf_later(r, name->at, include_key);
 	while (key->name && strcmp(key->name, name->text) != 0)
 		key++;
 	if (!key->name)
@@ -109,13 +104,23 @@ static int check_name(struct wh_conf_reader *r, const struct wh_conf_node *name)
 		WH_CONF_SHOW(name->text), WH_NAME_LEN - 1);
 }
 
+int wh_conf_each(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		 wh_conf_read_fn *read, void *out)
+{
+	int err = 0;
+
+	if (value->kind != WH_CONF_LIST || !value->first)
+		return read(r, key, value, out);
+	for (const struct wh_conf_node *entry = value->first; entry && !err; entry = entry->next)
+		err = read(r, key, entry, out);
+	return err;
+}
+
 int wh_conf_named(struct wh_conf_reader *r, const char *section, const struct wh_conf_node *map, wh_conf_named_fn *read)
 {
 	int err = check_map(r, section, map);
 
 	for (const struct wh_conf_node *entry = map->first; entry && !err; entry = entry->next) {
-		if (!strcmp(entry->key->text, include_key))
-			return wh_conf_later(r, entry->key->at, include_key);
 		err = check_name(r, entry->key);
 		if (!err)
 			err = read(r, entry);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * keys.h: a section of the file is a table of keys; this is what such a table says, and the readers that
- * several tables share.  The tables themselves stand in conf.c, wan.c, probes.c and class.c; the readers in
- * values.c and, of addresses, in address.c.
+ * several tables share.  The tables themselves stand in the files of the sections (sections.h); the readers in values.c,
+ * of addresses in address.c, and of what sets may name in lists.c.
  *
  * A key without a reader is part of the language, but its feature is not built yet.
  */
@@ -16,10 +16,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define WH_CONF_MAX_SETS 64
+
+/* A named list of prefixes, or of ports, in the configuration's pool of these. */
+struct wh_conf_set {
+	char name[WH_NAME_LEN];
+	bool ports;
+	struct wh_conf_span span;
+};
+
 struct wh_conf_reader {
 	struct wh_conf_source source;
 	struct wh_conf_ports local; /* the kernel's own ports */
 	struct wh_config *config;   /* being filled */
+	struct wh_conf_set sets[WH_CONF_MAX_SETS];
+	unsigned n_sets;
+	unsigned n_profiles; /* that are written, "default" included; others follow for metered WANs */
+	unsigned intervals;  /* those whose icmp interval the file says, bit by index */
 };
 
 struct wh_conf_key;
@@ -60,10 +73,16 @@ typedef int wh_conf_named_fn(struct wh_conf_reader *r, const struct wh_conf_node
 int wh_conf_named(struct wh_conf_reader *r, const char *section, const struct wh_conf_node *map,
 		  wh_conf_named_fn *read);
 
+/* Call `read` for the value, or for each entry where it is a list that is not empty. */
+int wh_conf_each(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		 wh_conf_read_fn *read, void *out);
+
 wh_conf_read_fn wh_conf_number;	  /* min to max, into uint32_t */
 wh_conf_read_fn wh_conf_duration; /* min to max nanoseconds, into uint64_t */
 wh_conf_read_fn wh_conf_choose;	  /* one of `choices`, into an enum */
 wh_conf_read_fn wh_conf_bool;	  /* one of `choices`, or where there are none true or false, into bool */
+wh_conf_read_fn wh_conf_rate;	  /* bits a second, into uint64_t */
+wh_conf_read_fn wh_conf_dscp;	  /* a code point's number or name, into uint8_t */
 wh_conf_read_fn wh_conf_accel;	  /* checked only: auto and tc are the same as long as tc is all there is */
 wh_conf_read_fn wh_conf_device;	  /* into char[IFNAMSIZ] */
 
@@ -77,6 +96,17 @@ const char *wh_conf_hint_choice(const struct wh_conf_key *key, const struct wh_c
 
 /* "IPv4", "IPv6" */
 extern const char *const wh_conf_family_names[WH_FAMILIES];
+
+/* Prefixes and ports, each a word or a list, or sets of them; into struct wh_conf_span. */
+wh_conf_read_fn wh_conf_prefixes;
+wh_conf_read_fn wh_conf_port_ranges;
+
+/* ADDRESS or ADDRESS/LENGTH of either family, into struct wh_conf_prefix; `expected` is what messages ask for. */
+int wh_conf_prefix(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
+		   const char *expected, const char *hint, struct wh_conf_prefix *out);
+
+/* {mode, hold, max-age, window}, into a struct wh_conf_failback that holds what is not said. */
+wh_conf_read_fn wh_conf_failback;
 
 /* Of a WAN, into struct wh_conf_wan; their keys have wh_conf_auto_choices. */
 wh_conf_read_fn wh_conf_gateway;

@@ -124,6 +124,8 @@ static int read_targets(struct wh_conf_reader *r, const struct wh_conf_key *key,
 	return 0;
 }
 
+#define METERED_INTERVAL (5 * S) /* of icmp, where the file does not say another */
+
 #define INTERVAL_RANGE .read = wh_conf_duration, .min = 10 * MS, .max = 3600 * S
 
 static int read_interval(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
@@ -141,6 +143,8 @@ static int read_interval(struct wh_conf_reader *r, const struct wh_conf_key *key
 	uint64_t ns = 0;
 	int err;
 
+	if (value->kind != WH_CONF_MAP || wh_conf_find(value, kinds[WH_PROBE_ICMP].name))
+		r->intervals |= 1U << (profile - r->config->profiles);
 	if (value->kind == WH_CONF_MAP)
 		return wh_conf_section(r, key->name, value, kinds, profile->interval_ns);
 	err = wh_conf_duration(r, &one, value, &ns);
@@ -217,6 +221,22 @@ static int check_quorum(struct wh_conf_reader *r, const struct wh_conf_node *ent
 	return 0;
 }
 
+unsigned wh_conf_sparing_profile(struct wh_conf_reader *r, unsigned profile)
+{
+	struct wh_config *config = r->config;
+	struct wh_conf_profile *sparing;
+
+	if (r->intervals & 1U << profile)
+		return profile;
+	for (unsigned i = r->n_profiles; i < config->n_profiles; i++)
+		if (!strcmp(config->profiles[i].name, config->profiles[profile].name))
+			return i;
+	sparing = &config->profiles[config->n_profiles];
+	*sparing = config->profiles[profile];
+	sparing->interval_ns[WH_PROBE_ICMP] = METERED_INTERVAL;
+	return config->n_profiles++;
+}
+
 static int fill_profile(struct wh_conf_reader *r, const struct wh_conf_node *entry, struct wh_conf_profile *profile)
 {
 	int err = wh_conf_section(r, profile->name, entry, profile_keys, profile);
@@ -235,6 +255,7 @@ static int read_profile(struct wh_conf_reader *r, const struct wh_conf_node *ent
 		return wh_conf_refuse(&r->source, entry->key->at, "probes: more than %d profiles, \"default\" included",
 				      WH_MAX_PROFILES);
 	*profile = config->profiles[0];
+	r->intervals |= (r->intervals & 1) << config->n_profiles;
 	snprintf(profile->name, sizeof(profile->name), "%s", entry->key->text);
 	config->n_profiles++;
 	return fill_profile(r, entry, profile);

@@ -25,15 +25,22 @@ static bool is_continuation(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
+const char *wh_conf_path_end(const char *path, size_t len)
+{
+	size_t path_len = strlen(path);
+
+	path += path_len > len ? path_len - len : 0;
+	while (is_continuation(*path)) /* cut in the middle of a character */
+		path++;
+	return path;
+}
+
 int wh_conf_refuse(const struct wh_conf_source *source, struct wh_conf_place at, const char *format, ...)
 {
-	size_t name_len = strlen(source->name);
-	const char *name = source->name + (name_len > SHOWN_PATH_LEN ? name_len - SHOWN_PATH_LEN : 0);
+	const char *name = wh_conf_path_end(source->files[at.file].path, SHOWN_PATH_LEN);
 	va_list args;
 	int len;
 
-	while (is_continuation(*name)) /* cut in the middle of a character */
-		name++;
 	len = snprintf(source->error, WH_CONF_ERROR_LEN, "%s:%u:%u: ", name, at.line, at.column);
 	va_start(args, format);
 	vsnprintf(source->error + len, WH_CONF_ERROR_LEN - (size_t)len, format, args);

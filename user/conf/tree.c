@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * tree.c: from libyaml's events to nodes with places.  Called by conf.c; see tree.h for what it takes and
- * what it refuses.
+ * tree.c: from libyaml's events to nodes with places.  Called by conf.c and include.c; see tree.h for what it takes
+ * and what it refuses.
  */
 #include "conf/tree.h"
 
@@ -11,17 +11,21 @@
 #include <string.h>
 #include <yaml.h>
 
+/* So much of a long path is shown, its end. */
+#define SHOWN_PATH_LEN 100
+
 struct builder {
 	const struct wh_conf_source *source;
+	const struct wh_conf_text *text;
 	struct wh_conf_tree *tree;
 	struct wh_conf_node *open[WH_CONF_MAX_DEPTH]; /* the lists and maps that we are inside of */
 	unsigned depth;
 	struct wh_conf_node *key; /* read, its value not yet */
 };
 
-static struct wh_conf_place place_of(yaml_mark_t mark)
+static struct wh_conf_place place_of(const struct builder *b, yaml_mark_t mark)
 {
-	return (struct wh_conf_place){(unsigned)mark.line + 1, (unsigned)mark.column + 1};
+	return (struct wh_conf_place){(unsigned)mark.line + 1, (unsigned)mark.column + 1, b->text->file};
 }
 
 static struct wh_conf_node *new_node(struct wh_conf_tree *tree, enum wh_conf_kind kind, struct wh_conf_place at,
@@ -40,8 +44,9 @@ static struct wh_conf_node *new_node(struct wh_conf_tree *tree, enum wh_conf_kin
 	return node;
 }
 
-static void append(struct wh_conf_node *parent, struct wh_conf_node *node)
+void wh_conf_append(struct wh_conf_node *parent, struct wh_conf_node *node)
 {
+	node->next = NULL;
 	if (parent->last)
 		parent->last->next = node;
 	else
@@ -50,20 +55,35 @@ static void append(struct wh_conf_node *parent, struct wh_conf_node *node)
 	parent->n_entries++;
 }
 
+int wh_conf_check_key(const struct wh_conf_source *source, const struct wh_conf_node *map,
+		      const struct wh_conf_node *key)
+{
+	const struct wh_conf_node *same = wh_conf_find(map, key->text);
+	const struct wh_conf_place *first;
+
+	if (map->n_entries >= WH_CONF_MAX_KEYS)
+		return wh_conf_refuse(source, key->at, "more than %d keys in one map", WH_CONF_MAX_KEYS);
+	if (!same)
+		return 0;
+	first = &same->key->at;
+	if (first->file == key->at.file)
+		return wh_conf_refuse(source, key->at, "duplicate key \"%s\": it stands in line %u already",
+				      WH_CONF_SHOW(key->text), first->line);
+	return wh_conf_refuse(source, key->at, "duplicate key \"%s\": it stands in %s:%u already",
+			      WH_CONF_SHOW(key->text),
+			      wh_conf_path_end(source->files[first->file].path, SHOWN_PATH_LEN), first->line);
+}
+
 static int take_key(struct builder *b, struct wh_conf_node *map, struct wh_conf_node *key)
 {
-	const struct wh_conf_node *same;
+	int err = 0;
 
 	if (key->kind != WH_CONF_WORD)
 		return wh_conf_refuse(b->source, key->at, "a key must be a word");
-	if (map->n_entries >= WH_CONF_MAX_KEYS)
-		return wh_conf_refuse(b->source, key->at, "more than %d keys in one map", WH_CONF_MAX_KEYS);
-	same = wh_conf_find(map, key->text);
-	if (same)
-		return wh_conf_refuse(b->source, key->at, "duplicate key \"%s\": it stands in line %u already",
-				      WH_CONF_SHOW(key->text), same->key->at.line);
-	b->key = key;
-	return 0;
+	err = wh_conf_check_key(b->source, map, key);
+	if (!err)
+		b->key = key;
+	return err;
 }
 
 /* Put a node where it belongs: the root, a map's key or value, a list's entry. */
@@ -79,7 +99,7 @@ static int take_node(struct builder *b, struct wh_conf_node *node)
 		return take_key(b, parent, node);
 	node->key = b->key;
 	b->key = NULL;
-	append(parent, node);
+	wh_conf_append(parent, node);
 	return 0;
 }
 
@@ -87,7 +107,7 @@ static int take_word(struct builder *b, const yaml_event_t *event)
 {
 	const char *text = (const char *)event->data.scalar.value;
 	size_t len = event->data.scalar.length;
-	struct wh_conf_place at = place_of(event->start_mark);
+	struct wh_conf_place at = place_of(b, event->start_mark);
 	struct wh_conf_node *node;
 
 	if (memchr(text, '\0', len))
@@ -101,7 +121,7 @@ static int take_word(struct builder *b, const yaml_event_t *event)
 
 static int take_start(struct builder *b, const yaml_event_t *event, enum wh_conf_kind kind)
 {
-	struct wh_conf_place at = place_of(event->start_mark);
+	struct wh_conf_place at = place_of(b, event->start_mark);
 	struct wh_conf_node *node;
 	int err;
 
@@ -121,10 +141,10 @@ static int check_plain(const struct builder *b, const yaml_event_t *event, const
 		       const yaml_char_t *tag)
 {
 	if (anchor)
-		return wh_conf_refuse(b->source, place_of(event->start_mark), "YAML anchors (&%s) are not accepted",
+		return wh_conf_refuse(b->source, place_of(b, event->start_mark), "YAML anchors (&%s) are not accepted",
 				      WH_CONF_SHOW((const char *)anchor));
 	if (tag)
-		return wh_conf_refuse(b->source, place_of(event->start_mark), "YAML tags (%s) are not accepted",
+		return wh_conf_refuse(b->source, place_of(b, event->start_mark), "YAML tags (%s) are not accepted",
 				      WH_CONF_SHOW((const char *)tag));
 	return 0;
 }
@@ -135,11 +155,11 @@ static int take_event(struct builder *b, const yaml_event_t *event)
 
 	switch (event->type) {
 	case YAML_DOCUMENT_START_EVENT:
-		return b->tree->root ? wh_conf_refuse(b->source, place_of(event->start_mark),
+		return b->tree->root ? wh_conf_refuse(b->source, place_of(b, event->start_mark),
 						      "a second YAML document; the file must hold one")
 				     : 0;
 	case YAML_ALIAS_EVENT:
-		return wh_conf_refuse(b->source, place_of(event->start_mark), "YAML aliases (*%s) are not accepted",
+		return wh_conf_refuse(b->source, place_of(b, event->start_mark), "YAML aliases (*%s) are not accepted",
 				      WH_CONF_SHOW((const char *)event->data.alias.anchor));
 	case YAML_SCALAR_EVENT:
 		err = check_plain(b, event, event->data.scalar.anchor, event->data.scalar.tag);
@@ -165,51 +185,55 @@ static bool same_place(struct wh_conf_place a, struct wh_conf_place b)
 }
 
 /* Walk to an offset or to a place, whichever comes first; returns the offset and tells the place there. */
-static size_t walk(const char *text, size_t end, struct wh_conf_place until, struct wh_conf_place *at)
+static size_t walk(const struct wh_conf_text *text, size_t end, struct wh_conf_place until, struct wh_conf_place *at)
 {
 	size_t i = 0;
 
-	*at = WH_CONF_START;
+	*at = (struct wh_conf_place){1, 1, text->file};
 	for (; i < end && !same_place(*at, until); i++) {
-		if (text[i] == '\n')
-			*at = (struct wh_conf_place){at->line + 1, 1};
-		else if (i + 1 == end || ((unsigned char)text[i + 1] & 0xc0) != 0x80)
+		if (text->bytes[i] == '\n') {
+			at->line++;
+			at->column = 1;
+		} else if (i + 1 == end || ((unsigned char)text->bytes[i + 1] & 0xc0) != 0x80) {
 			at->column++;
+		}
 	}
 	return i;
 }
 
 /* libyaml gives bytes that it cannot read by their offset alone. */
-static int refuse_bytes(const struct wh_conf_source *source, const yaml_parser_t *parser, const char *text, size_t len)
+static int refuse_bytes(const struct builder *b, const yaml_parser_t *parser)
 {
+	const size_t len = b->text->len;
 	struct wh_conf_place at;
 
-	walk(text, parser->problem_offset < len ? parser->problem_offset : len, (struct wh_conf_place){0}, &at);
-	return wh_conf_refuse(source, at, "not YAML: %s", parser->problem);
+	walk(b->text, parser->problem_offset < len ? parser->problem_offset : len, (struct wh_conf_place){0}, &at);
+	return wh_conf_refuse(b->source, at, "not YAML: %s", parser->problem);
 }
 
-static int refuse_syntax(const struct wh_conf_source *source, const yaml_parser_t *parser, const char *text, size_t len)
+static int refuse_syntax(const struct builder *b, const yaml_parser_t *parser)
 {
-	struct wh_conf_place at = place_of(parser->problem_mark);
+	struct wh_conf_place at = place_of(b, parser->problem_mark);
+	const struct wh_conf_text *text = b->text;
 	struct wh_conf_place reached;
 	size_t offset;
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
 	if (parser->error == YAML_READER_ERROR)
-		return refuse_bytes(source, parser, text, len);
-	offset = walk(text, len, at, &reached);
-	if (offset < len && text[offset] == '\t')
-		return wh_conf_refuse(source, at, "not YAML: a tab; indent with spaces");
-	if (offset + 1 < len && text[offset] == ':' && text[offset + 1] == '[')
-		return wh_conf_refuse(source, at, "not YAML: brackets within a word; put the word in quotes");
+		return refuse_bytes(b, parser);
+	offset = walk(text, text->len, at, &reached);
+	if (offset < text->len && text->bytes[offset] == '\t')
+		return wh_conf_refuse(b->source, at, "not YAML: a tab; indent with spaces");
+	if (offset + 1 < text->len && text->bytes[offset] == ':' && text->bytes[offset + 1] == '[')
+		return wh_conf_refuse(b->source, at, "not YAML: brackets within a word; put the word in quotes");
 	if (!parser->context || parser->context_mark.line == parser->problem_mark.line)
-		return wh_conf_refuse(source, at, "not YAML: %s", parser->problem);
-	return wh_conf_refuse(source, at, "not YAML: %s %s that begins in line %u", parser->problem, parser->context,
-			      place_of(parser->context_mark).line);
+		return wh_conf_refuse(b->source, at, "not YAML: %s", parser->problem);
+	return wh_conf_refuse(b->source, at, "not YAML: %s %s that begins in line %u", parser->problem, parser->context,
+			      (unsigned)parser->context_mark.line + 1);
 }
 
-static int build(struct builder *b, yaml_parser_t *parser, const char *text, size_t len)
+static int build(struct builder *b, yaml_parser_t *parser)
 {
 	bool ended = false;
 
@@ -218,41 +242,52 @@ static int build(struct builder *b, yaml_parser_t *parser, const char *text, siz
 		int err;
 
 		if (!yaml_parser_parse(parser, &event))
-			return refuse_syntax(b->source, parser, text, len);
+			return refuse_syntax(b, parser);
 		err = take_event(b, &event);
 		ended = event.type == YAML_STREAM_END_EVENT;
 		yaml_event_delete(&event);
 		if (err)
 			return err;
 	}
-	if (!b->tree->root || b->tree->root->nothing)
-		return wh_conf_refuse(b->source, WH_CONF_START, "the file is empty");
-	if (b->tree->root->kind != WH_CONF_MAP)
-		return wh_conf_refuse(b->source, b->tree->root->at,
+	return 0;
+}
+
+static int check_root(struct builder *b)
+{
+	struct wh_conf_tree *tree = b->tree;
+
+	if (!tree->root || tree->root->nothing) {
+		tree->root = new_node(tree, WH_CONF_MAP, (struct wh_conf_place){1, 1, b->text->file}, NULL, 0);
+		return tree->root ? 0 : -ENOMEM;
+	}
+	if (tree->root->kind != WH_CONF_MAP)
+		return wh_conf_refuse(b->source, tree->root->at,
 				      "the file must hold keys with values, as in \"lan: [lan0]\"");
 	return 0;
 }
 
-int wh_conf_tree_build(const struct wh_conf_source *source, const char *text, size_t len, struct wh_conf_tree *tree)
+int wh_conf_tree_build(const struct wh_conf_source *source, const struct wh_conf_text *text, struct wh_conf_tree *tree)
 {
-	struct builder b = {.source = source, .tree = tree};
+	struct wh_conf_text plain = *text;
+	struct builder b = {.source = source, .text = &plain, .tree = tree};
 	yaml_parser_t parser;
 	int err;
 
-	*tree = (struct wh_conf_tree){0};
-	if (len > WH_CONF_MAX_SIZE)
-		return wh_conf_refuse(source, WH_CONF_START, "the file is larger than 1 MiB");
-	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) { /* a byte order mark would shift the first line's columns */
-		text += 3;
-		len -= 3;
+	tree->root = NULL;
+	if (plain.len > WH_CONF_MAX_SIZE)
+		return wh_conf_refuse(source, (struct wh_conf_place){1, 1, plain.file},
+				      "the file is larger than 1 MiB");
+	if (plain.len >= 3 && !memcmp(plain.bytes, "\xef\xbb\xbf", 3)) {
+		plain.bytes += 3; /* a byte order mark would shift the first line's columns */
+		plain.len -= 3;
 	}
 	if (!yaml_parser_initialize(&parser))
 		return -ENOMEM;
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-	err = build(&b, &parser, text, len);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)plain.bytes, plain.len);
+	err = build(&b, &parser);
 	yaml_parser_delete(&parser);
-	return err;
+	return err ? err : check_root(&b);
 }
 
 void wh_conf_tree_free(struct wh_conf_tree *tree)

@@ -56,9 +56,47 @@ int wh_conf_duration(struct wh_conf_reader *r, const struct wh_conf_key *key, co
 	}
 	wh_format_duration(key->min, min, sizeof(min));
 	wh_format_duration(key->max, max, sizeof(max));
-	snprintf(expected, sizeof(expected), "%sa duration from %s to %s with its unit (ms, s, m, h, d)",
-		 key->choices ? "auto or " : "", min, max);
+	snprintf(expected, sizeof(expected), "%s%sa duration from %s to %s with its unit (ms, s, m, h, d)",
+		 key->choices ? key->choices[0].word : "", key->choices ? " or " : "", min, max);
 	return wh_conf_wrong(r, key->name, value, expected, key->choices ? wh_conf_hint_choice(key, value, hint) : "");
+}
+
+#define RATE_LEAST 1000ULL
+#define RATE_MOST 1000000000000ULL
+
+int wh_conf_rate(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
+{
+	uint64_t bps;
+
+	if (!wh_conf_is_word(value) || wh_parse_rate(value->text, &bps) || bps < RATE_LEAST || bps > RATE_MOST)
+		return wh_conf_wrong(r, key->name, value,
+				     "a rate from 1kbit to 1000gbit with its unit (kbit, mbit, gbit)", "");
+	*(uint64_t *)out = bps;
+	return 0;
+}
+
+/* RFC 2474 (cs), 2597 (af), 3246 (ef), 5865 (va). */
+static const struct wh_conf_choice dscp_names[] = {
+	{"cs0", 0},   {"cs1", 8},   {"cs2", 16},  {"cs3", 24},	{"cs4", 32},  {"cs5", 40},  {"cs6", 48},  {"cs7", 56},
+	{"af11", 10}, {"af12", 12}, {"af13", 14}, {"af21", 18}, {"af22", 20}, {"af23", 22}, {"af31", 26}, {"af32", 28},
+	{"af33", 30}, {"af41", 34}, {"af42", 36}, {"af43", 38}, {"va", 44},   {"ef", 46},   {NULL, 0},
+};
+
+int wh_conf_dscp(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
+{
+	uint64_t number;
+
+	for (const struct wh_conf_choice *c = dscp_names; c->word && wh_conf_is_word(value); c++) {
+		if (!strcmp(c->word, value->text)) {
+			*(uint8_t *)out = (uint8_t)c->value;
+			return 0;
+		}
+	}
+	if (!wh_conf_is_word(value) || wh_parse_number(value->text, 0, 63, &number))
+		return wh_conf_wrong(r, key->name, value, "a number from 0 to 63, ef, va, cs0 to cs7 or af11 to af43",
+				     "");
+	*(uint8_t *)out = (uint8_t)number;
+	return 0;
 }
 
 /* "a, b or c" */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* wan.c: the devices: `lan` and `wans`.  Called by conf.c's table. */
+/* wan.c: the devices: `lan` and `wans`.  Called by conf.c's table.  What a WAN costs is read in budget.c. */
 #include "conf/sections.h"
 #include "lib/text.h"
 
@@ -123,7 +123,7 @@ static int read_profile_name(struct wh_conf_reader *r, const struct wh_conf_key 
 
 	if (!wh_conf_is_word(value))
 		return wh_conf_wrong(r, key->name, value, "the name of a probe profile", "");
-	for (unsigned i = 0; i < r->config->n_profiles; i++) {
+	for (unsigned i = 0; i < r->n_profiles; i++) {
 		names[i] = r->config->profiles[i].name;
 		if (!strcmp(names[i], value->text)) {
 			*(unsigned *)out = i;
@@ -169,11 +169,11 @@ static const struct wh_conf_key wan_keys[] = {
 	{.name = "filtering", .read = wh_conf_choose, AT(filtering), .choices = filtering_choices},
 	{.name = "probe", .read = read_profile_name, AT(profile)},
 	{.name = "accel", .read = wh_conf_accel},
-	WH_CONF_LATER("metered"),
-	WH_CONF_LATER("bandwidth"),
-	WH_CONF_LATER("quota"),
+	{.name = "metered", .read = wh_conf_bool, AT(metered)},
+	{.name = "bandwidth", .read = wh_conf_bandwidth},
+	{.name = "quota", .read = wh_conf_quota, AT(quota)},
+	{.name = "failback", .read = wh_conf_failback, AT(failback)},
 	WH_CONF_LATER("dns"),
-	WH_CONF_LATER("failback"),
 	{.name = NULL},
 };
 #undef AT
@@ -235,6 +235,8 @@ static int read_wan(struct wh_conf_reader *r, const struct wh_conf_node *entry)
 		.weight = 1,
 		.port_first = PORT_FIRST,
 		.port_last = PORT_LAST,
+		.quota = {.reset_day = 1, .warn_percent = 80},
+		.failback = r->config->failback,
 	};
 	int err;
 
@@ -244,6 +246,8 @@ static int read_wan(struct wh_conf_reader *r, const struct wh_conf_node *entry)
 	err = wh_conf_section(r, wan.name, entry, wan_keys, &wan);
 	if (!err)
 		err = check_wan(r, entry, &wan);
+	if (!err && wan.metered)
+		wan.profile = wh_conf_sparing_profile(r, wan.profile);
 	if (!err)
 		r->config->wans[r->config->n_wans++] = wan;
 	return err;
@@ -251,9 +255,11 @@ static int read_wan(struct wh_conf_reader *r, const struct wh_conf_node *entry)
 
 int wh_conf_wans(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
 {
-	int err = wh_conf_named(r, key->name, value, read_wan);
+	int err;
 
 	(void)out;
+	r->n_profiles = r->config->n_profiles;
+	err = wh_conf_named(r, key->name, value, read_wan);
 	if (!err && !r->config->n_wans)
 		return wh_conf_refuse(&r->source, value->at, "wans: must name at least one WAN");
 	return err;

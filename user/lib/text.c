@@ -92,6 +92,77 @@ int wh_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 	return 0;
 }
 
+/* One of the units that a quantity may have, and how much of the smallest it is. */
+struct scale {
+	const char *name;
+	uint64_t factor;
+};
+
+static const struct scale rate_scales[] = {{"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}, {NULL, 0}};
+
+static const struct scale size_scales[] = {
+	{"KB", 1000}, {"MB", 1000000}, {"GB", 1000000000}, {"TB", 1000000000000}, {NULL, 0},
+};
+
+static const struct scale percent_scales[] = {{"%", 10000}, {NULL, 0}};
+
+/* ".5" of 1000 is 500; what does not come out even is malformed. */
+static int parse_fraction(const char *text, uint64_t factor, uint64_t *out, const char **end)
+{
+	uint64_t value = 0;
+	const char *c = text;
+
+	if ((unsigned)digit_of(*c) >= 10)
+		return -EINVAL;
+	for (; (unsigned)digit_of(*c) < 10; c++) {
+		if (factor < 10 && *c != '0')
+			return -EINVAL;
+		factor /= 10;
+		value += (uint64_t)digit_of(*c) * factor;
+	}
+	*end = c;
+	*out = value;
+	return 0;
+}
+
+/* "NUMBER[.FRACTION]UNIT" */
+static int parse_scaled(const char *text, const struct scale *scales, uint64_t *out)
+{
+	size_t number_len = strspn(text, "0123456789.");
+	const char *end = NULL;
+	uint64_t count, whole, fraction = 0;
+	int err = parse_digits(text, 10, &count, &end);
+
+	while (scales->name && strcmp(text + number_len, scales->name) != 0)
+		scales++;
+	if (err == -EINVAL || !scales->name)
+		return -EINVAL;
+	if (*end == '.' && parse_fraction(end + 1, scales->factor, &fraction, &end))
+		return -EINVAL;
+	if (end != text + number_len)
+		return -EINVAL;
+	if (err || __builtin_mul_overflow(count, scales->factor, &whole) ||
+	    __builtin_add_overflow(whole, fraction, &whole))
+		return -ERANGE;
+	*out = whole;
+	return 0;
+}
+
+int wh_parse_rate(const char *text, uint64_t *out_bps)
+{
+	return parse_scaled(text, rate_scales, out_bps);
+}
+
+int wh_parse_size(const char *text, uint64_t *out_bytes)
+{
+	return parse_scaled(text, size_scales, out_bytes);
+}
+
+int wh_parse_percent(const char *text, uint64_t *out_ppm)
+{
+	return parse_scaled(text, percent_scales, out_ppm);
+}
+
 int wh_parse_addr4(const char *text, struct in_addr *out)
 {
 	struct in_addr addr;

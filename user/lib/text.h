@@ -17,6 +17,15 @@ int wh_parse_duration(const char *text, uint64_t *out_ns);
 /* Decimal or 0x… within min and max, both included. */
 int wh_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 
+/* "500kbit", "1.5mbit", "10gbit", in powers of 1000; what is no whole number of bits is malformed. */
+int wh_parse_rate(const char *text, uint64_t *out_bps);
+
+/* "64KB", "1.5MB", "50GB", "2TB", likewise. */
+int wh_parse_size(const char *text, uint64_t *out_bytes);
+
+/* "1%", "0.25%", in millionths; there is no upper end. */
+int wh_parse_percent(const char *text, uint64_t *out_ppm);
+
 /* "192.0.2.1" */
 int wh_parse_addr4(const char *text, struct in_addr *out);
 

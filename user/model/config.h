@@ -15,15 +15,16 @@
 #include <wanhelm/policy.h>
 #include <wanhelm/rules.h>
 
-#define WH_MAX_PROFILES 8
+#define WH_MAX_PROFILES 8 /* written ones */
 #define WH_MAX_TARGETS 16
-/* Of all match lines together. */
+#define WH_MAX_WINDOWS 8
+/* Of all match lines together, and of the sets that they name. */
 #define WH_MAX_PREFIXES 8192
 #define WH_MAX_PORT_RANGES 4096
 #define WH_MAX_DOMAINS 1024
 #define WH_DOMAIN_TEXT 32768 /* bytes, the ends of names counted */
 #define WH_MAX_VLANS 8	     /* of one line */
-#define WH_MAX_FILES 16	     /* the configuration and what it includes */
+#define WH_MAX_FILES 64	     /* the configuration and what it includes */
 #define WH_FILE_LEN 128
 
 enum wh_firewall_choice { WH_CONF_FIREWALL_KERNEL, WH_CONF_FIREWALL_UNTRACKED, WH_CONF_FIREWALL_BYPASS };
@@ -31,7 +32,7 @@ enum wh_nat { WH_NAT_MASQUERADE, WH_NAT_NONE };
 enum wh_nat6 { WH_NAT6_AUTO, WH_NAT6_NPT, WH_NAT6_MASQUERADE, WH_NAT6_NONE };
 enum wh_filtering { WH_FILTER_ADDRESS_AND_PORT, WH_FILTER_ENDPOINT_INDEPENDENT };
 enum wh_probe_kind { WH_PROBE_ICMP, WH_PROBE_TCP, WH_PROBE_KINDS };
-enum wh_failback_mode { WH_FAILBACK_DRAIN };
+enum wh_failback_mode { WH_FAILBACK_DRAIN, WH_FAILBACK_MOVE, WH_FAILBACK_MANUAL, WH_FAILBACK_WINDOW };
 enum wh_algorithm {
 	WH_ALGORITHM_WEIGHTED,
 	WH_ALGORITHM_OVERFLOW,
@@ -69,6 +70,23 @@ struct wh_conf_profile {
 	uint64_t timeout_ns; /* 0: auto */
 };
 
+/* A span of local time, on some days of the week. */
+struct wh_conf_window {
+	uint8_t days;	       /* bit 0: Sunday, as in struct tm; those on which it begins */
+	uint16_t first_minute; /* of the day */
+	uint16_t end_minute;   /* not included; beyond 24 * 60 where it ends on the next day */
+};
+
+/* When a WAN that is better than the one in use may be used again. */
+struct wh_conf_failback {
+	enum wh_failback_mode mode;
+	uint64_t hold_ns;	     /* it must have been usable for so long */
+	uint64_t max_age_ns;	     /* older flows follow on-failover; 0: no age is too old */
+	uint64_t max_age_metered_ns; /* the same of flows on a metered WAN */
+	struct wh_conf_window windows[WH_MAX_WINDOWS];
+	unsigned n_windows; /* at least one where the mode is WINDOW */
+};
+
 /* A month's traffic, both directions, counted in IP bytes. */
 struct wh_conf_quota {
 	uint64_t limit_bytes; /* 0: none */
@@ -102,6 +120,7 @@ struct wh_conf_wan {
 	uint64_t up_bps;  /* its bandwidth, bits a second; 0: not known */
 	uint64_t down_bps;
 	struct wh_conf_quota quota;
+	struct wh_conf_failback failback; /* its own, or the global one */
 };
 
 /* A class's WANs: tiers in order of preference, each with weighted members. */
@@ -128,8 +147,9 @@ struct wh_conf_sla {
 struct wh_conf_class {
 	char name[WH_NAME_LEN];
 	/*
-	 * Complete: WANs that the file does not list stand in a last tier, unless `only`.  What the class must never
-	 * use stands nowhere, nor does a metered WAN that it does not name.
+	 * Complete: WANs that the class does not list stand in a last tier, unless `only`; where it lists none, each
+	 * is a tier, the metered ones last.  What the class must never use stands nowhere, nor does a metered WAN
+	 * that a list leaves out.
 	 */
 	struct wh_conf_tier tiers[WH_MAX_WANS];
 	unsigned n_tiers;
@@ -137,15 +157,18 @@ struct wh_conf_class {
 	enum wh_algorithm algorithm;
 	enum wh_affinity affinity;
 	enum wh_on_failover on_failover;
+	uint64_t hold_ns; /* on_failover waits so long for the WAN to come back */
 	enum wh_on_none on_none;
 	enum wh_class_action action;
 	struct wh_conf_sla sla;
 	uint64_t rate_bps;     /* each direction, a WAN; 0: no limit */
 	uint64_t degraded_bps; /* the same off the first tier and on metered WANs; 0: as rate_bps */
 	uint8_t mark_dscp;     /* what leaves is marked so; WH_DSCP_KEEP: as it came */
+	bool own_failback;
+	struct wh_conf_failback failback; /* where own_failback; see wh_conf_failback_of() */
 };
 
-/* Part of one of the pools of struct wh_config; n == 0: the field may be anything. */
+/* Part of one of the pools of struct wh_config, shared by lines that name a set; n == 0: the field may be anything. */
 struct wh_conf_span {
 	uint32_t first;
 	uint32_t n;
@@ -197,10 +220,10 @@ struct wh_config {
 	bool firewall_recheck; /* show flows to the kernel once more when its ruleset changed */
 	struct wh_conf_wan wans[WH_MAX_WANS];
 	unsigned n_wans;
-	struct wh_conf_profile profiles[WH_MAX_PROFILES]; /* [0] is "default" */
+	/* [0] is "default".  Behind the written ones those of metered WANs that differ from these in an interval. */
+	struct wh_conf_profile profiles[2 * WH_MAX_PROFILES];
 	unsigned n_profiles;
-	enum wh_failback_mode failback;
-	uint64_t failback_hold_ns;
+	struct wh_conf_failback failback; /* the global one */
 	uint32_t max_flows;
 	uint32_t flows_per_client;
 	uint32_t mark;
@@ -218,8 +241,15 @@ struct wh_config {
 	unsigned n_domains;
 	char domain_text[WH_DOMAIN_TEXT];
 	unsigned domain_text_len;
-	char files[WH_MAX_FILES][WH_FILE_LEN]; /* [0] is the configuration itself */
+	char files[WH_MAX_FILES][WH_FILE_LEN]; /* [0] is the configuration itself; of a long path its end */
 	unsigned n_files;
 };
+
+/* What holds for flows of a class that could go back to a WAN, both by index: the class's own, else the WAN's. */
+static inline const struct wh_conf_failback *wh_conf_failback_of(const struct wh_config *config, unsigned class,
+								 unsigned wan)
+{
+	return config->classes[class].own_failback ? &config->classes[class].failback : &config->wans[wan].failback;
+}
 
 #endif

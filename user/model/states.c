@@ -350,7 +350,7 @@ void wh_states_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, co
 void wh_states_pass(struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns)
 {
 	struct wh_family_model *f = &m->wans[wan].of[family];
-	uint64_t hold_ns = m->config->failback_hold_ns;
+	uint64_t hold_ns = m->config->failback.hold_ns;
 	char evidence[sizeof(f->reason)];
 
 	/* A reload may have taken the last target away. */
@@ -373,7 +373,7 @@ uint64_t wh_states_next(const struct wh_model *m, unsigned wan, enum wh_family f
 	uint64_t next_ns = UINT64_MAX;
 
 	if (f->judged == WH_WAN_RECOVERING && !f->bad_rounds)
-		next_ns = f->judged_since_ns + m->config->failback_hold_ns;
+		next_ns = f->judged_since_ns + m->config->failback.hold_ns;
 	else if (is_condemned(f, now_ns))
 		next_ns = now_ns + WH_DOUBT_LOOK_NS;
 	else if (enough_bad(f))
