@@ -6,13 +6,6 @@
 #include "flow.h"
 #include "reclass.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct wh_explain);
-} wh_explain SEC(".maps");
-
 static __always_inline void take_addr(addr_t *to, const struct wh_addr6 *from)
 {
 #if WH_FAMILY == 4

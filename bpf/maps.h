@@ -211,6 +211,13 @@ struct {
 	__uint(max_entries, WH_SLOW_RING);
 } wh_slow SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wh_explain);
+} wh_explain SEC(".maps");
+
 /* --- counters and signals ------------------------------------------------------------------------------- */
 
 struct {

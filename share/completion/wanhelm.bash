@@ -50,7 +50,7 @@ _wanhelm_read_line() {
 			_wanhelm_dirs+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
 			i=$((i + 1))
 			;;
-		--for | --reason | --wan | --class | --src | --top | --since | --config | -c) i=$((i + 1)) ;;
+		--for | --reason | --wan | --class | --src | --top | --since | --config | -c | --proto | --sport | --dport | --in | --dscp) i=$((i + 1)) ;;
 		-*) ;;
 		*) _wanhelm_words+=("${COMP_WORDS[i]}") ;;
 		esac
