@@ -95,6 +95,7 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	install -m 644 share/man/*.8 $(SHARE)/man/man8
 	install -D -m 644 share/completion/wanhelm.bash $(SHARE)/bash-completion/completions/wanhelm
 	install -m 644 share/wanhelm.yaml.example README.md docs/maps.md $(SHARE)/doc/wanhelm
+	install -D -m 644 -t $(SHARE)/doc/wanhelm/examples docs/examples/*.yaml
 
 clean: ## remove what was built
 	rm -rf $(B)

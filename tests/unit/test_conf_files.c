@@ -60,6 +60,32 @@ static void test_shipped_files(void **state)
 	}
 }
 
+/* Of each what it is an example of. */
+static void test_documented_examples(void **state)
+{
+	static const struct {
+		const char *file;
+		unsigned n_wans;
+		unsigned n_classes;
+		unsigned n_matches;
+	} cases[] = {
+		{"home-office", 2, 4, 6},	{"retail", 3, 6, 6}, {"branch", 3, 6, 8}, {"four-wans", 4, 3, 3},
+		{"ipv6-two-prefixes", 3, 3, 3},
+	};
+	char path[128], error[WH_CONF_ERROR_LEN] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(path, sizeof(path), "docs/examples/%s.yaml", cases[i].file);
+		if (wh_conf_read(path, &config, error))
+			fail_msg("refused (run from the top of the source tree): %s", error);
+		print_message("%s\n", cases[i].file);
+		assert_int_equal(config.n_wans, cases[i].n_wans);
+		assert_int_equal(config.n_classes, cases[i].n_classes);
+		assert_int_equal(config.n_matches, cases[i].n_matches);
+	}
+}
+
 static void test_unreadable_files(void **state)
 {
 	static struct wh_config before;
@@ -122,9 +148,9 @@ static void test_reads_the_kernels_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ways_of_writing),		cmocka_unit_test(test_shipped_files),
-		cmocka_unit_test(test_unreadable_files),	cmocka_unit_test(test_file_size),
-		cmocka_unit_test(test_reads_the_kernels_ports),
+		cmocka_unit_test(test_ways_of_writing),	    cmocka_unit_test(test_shipped_files),
+		cmocka_unit_test(test_documented_examples), cmocka_unit_test(test_unreadable_files),
+		cmocka_unit_test(test_file_size),	    cmocka_unit_test(test_reads_the_kernels_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

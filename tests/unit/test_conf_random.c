@@ -19,15 +19,80 @@
 #include "../fuzz/conf_check.h"
 
 #define ROUNDS 20000
-#define MAX_LEN 8192
+#define MAX_LEN 16384
 
 static const char *const words[] = {
-	"lan",	   "wans",    "fiber",	    "lte",   "device",	"gateway",  "auto",    "prefer",      "balance",
-	"classes", "default", "probes",	    "probe", "targets", "interval", "1ms",     "1000000000h", "quorum",
-	"- ",	   "? ",      "{",	    "}",     "[",	"]",	    ": ",      ", ",	      "&a",
-	"*a",	   "!",	      "---\n",	    "\t",    "\n  ",	"\"",	    "'",       "|\n",	      "#",
-	"0x",	   "-1",      "4294967296", "::1",   "fe80::1", "/56",	    "prefix6", "source",      "mtu",
-	"nat6",	   "\xff",    "\xc3\xa9",   "\\0",   "include", "[::1]:1",
+	"lan",
+	"wans",
+	"fiber",
+	"lte",
+	"device",
+	"gateway",
+	"auto",
+	"prefer",
+	"balance",
+	"classes",
+	"default",
+	"probes",
+	"probe",
+	"targets",
+	"interval",
+	"1ms",
+	"1000000000h",
+	"quorum",
+	"- ",
+	"? ",
+	"{",
+	"}",
+	"[",
+	"]",
+	": ",
+	", ",
+	"&a",
+	"*a",
+	"!",
+	"---\n",
+	"\t",
+	"\n  ",
+	"\"",
+	"'",
+	"|\n",
+	"#",
+	"0x",
+	"-1",
+	"4294967296",
+	"::1",
+	"fe80::1",
+	"/56",
+	"prefix6",
+	"source",
+	"mtu",
+	"nat6",
+	"\xff",
+	"\xc3\xa9",
+	"\\0",
+	"include",
+	"[::1]:1",
+	"match",
+	"dport",
+	"$web",
+	"$",
+	"never",
+	"from",
+	"router",
+	"domain",
+	"*.x",
+	"1%",
+	"sat 02:00-04:00",
+	"window",
+	"sets",
+	"metered",
+	"1.5mbit",
+	"0x1/0xf",
+	"4094",
+	"failback",
+	"tests",
+	"docs/examples/retail.yaml",
 };
 
 static uint64_t random_state;
@@ -89,22 +154,26 @@ static size_t load(const char *path, char *text)
 	return len;
 }
 
+#define N_FILES 5
+
 static void test_random_damage(void **state)
 {
-	static const char *const files[] = {"share/wanhelm.yaml.example", "examples/ipv6.yaml"};
+	static const char *const files[N_FILES] = {"share/wanhelm.yaml.example", "examples/ipv6.yaml",
+						   "docs/examples/retail.yaml", "docs/examples/branch.yaml",
+						   "docs/examples/home-office.yaml"};
 	const char *given = getenv("WH_SEED");
 	unsigned long seed = given ? strtoul(given, NULL, 0) : (unsigned long)time(NULL);
 	unsigned accepted = 0, refused = 0;
-	static char good[2][MAX_LEN], text[MAX_LEN];
-	size_t len[2];
+	static char good[N_FILES][MAX_LEN], text[MAX_LEN];
+	size_t len[N_FILES];
 
 	(void)state;
 	print_message("WH_SEED=%lu\n", seed);
 	random_state = seed * 0x9e3779b97f4a7c15ULL | 1;
-	for (unsigned f = 0; f < 2; f++)
+	for (unsigned f = 0; f < N_FILES; f++)
 		len[f] = load(files[f], good[f]);
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		unsigned f = round % 2;
+		unsigned f = round % N_FILES;
 		size_t used = len[f];
 		const char *wrong;
 
