@@ -3,7 +3,8 @@
  * fuzz_conf.c: bytes as a configuration file.
  *
  *	clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -std=gnu11 -Iinclude -Iuser -o fuzz_conf \
- *		tests/fuzz/fuzz_conf.c $(find user/conf -name "*.c") user/lib/text.c -lyaml
+ *		tests/fuzz/fuzz_conf.c $(find user/conf -name "*.c") user/lib/text.c \
+ *		user/model/rules*.c -lyaml
  *	mkdir -p corpus && ./fuzz_conf -dict=tests/fuzz/conf.dict -max_total_time=60 corpus examples share
  *
  * Built with -DWH_FUZZ_MAIN instead of -fsanitize=fuzzer it runs over the files it is given, by any compiler.

@@ -18,7 +18,7 @@
 
 #include "../fuzz/conf_check.h"
 
-#define ROUNDS 20000
+#define ROUNDS 8000
 #define MAX_LEN 16384
 
 static const char *const words[] = {

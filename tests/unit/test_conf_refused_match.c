@@ -284,6 +284,28 @@ static void test_full_pools(void **state)
 	assert_error(text, used, "t.yaml:269:9: domain: the names of all matches have more than 32768 characters");
 }
 
+/* Each value may be used, and each port; it is the number of different ones that is bounded. */
+static void test_too_different(void **state)
+{
+	static struct wh_config config;
+	char error[WH_CONF_ERROR_LEN];
+
+	(void)state;
+	start(LAN WANS "classes:\n  a:\n    match:\n");
+	for (unsigned i = 0; i < WH_MARK_MATCHES; i++)
+		put("    - {mark: %u/0xff}\n    - {mark: %u/0xff, proto: udp}\n", i, i);
+	assert_int_equal(wh_conf_parse("t.yaml", text, used, LOCAL_PORTS, &config, error), 0);
+	put("    - {mark: 77/0xff}\n");
+	assert_error(text, used, "t.yaml:5:1: classes: the match lines ask for more than 16 different marks");
+
+	start(LAN WANS "classes:\n  a:\n    match:\n");
+	for (unsigned i = 0; i < WH_MAX_LINES; i++) /* each overlaps two others here, and two more there */
+		put("    - {dport: [%u-%u, %u-%u]}\n", 3 * i + 1, 3 * i + 5, 20000 + i * 7 % 1024 * 3,
+		    20004 + i * 7 % 1024 * 3);
+	assert_error(text, used,
+		     "t.yaml:5:1: classes: the match lines' destination ports differ in more than 2048 ways");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,7 +313,7 @@ int main(void)
 		cmocka_unit_test(test_prefixes),      cmocka_unit_test(test_protocols_and_ports),
 		cmocka_unit_test(test_dscp_and_mark), cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_sets),	      cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_full_pools),
+		cmocka_unit_test(test_full_pools),    cmocka_unit_test(test_too_different),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

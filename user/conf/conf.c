@@ -8,6 +8,7 @@
 #include "conf/sections.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "model/rules.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,6 +113,22 @@ static void name_files(const struct wh_conf_source *source, struct wh_config *co
 	config->n_files = source->n_files;
 }
 
+/* What the data plane cannot hold is refused with the file.  Under which numbers it would stand does not matter. */
+static int check_rules(struct wh_conf_reader *r, const struct wh_conf_node *root)
+{
+	static const struct wh_rule_numbers numbers;
+	_cleanup_free_ struct wh_rule_set *set = r->config->n_matches ? malloc(sizeof(*set)) : NULL;
+	char error[128];
+	int err;
+
+	if (!r->config->n_matches)
+		return 0;
+	err = set ? wh_rules_compile(r->config, &numbers, set, error, sizeof(error)) : -ENOMEM;
+	if (err == -E2BIG)
+		return wh_conf_refuse(&r->source, wh_conf_find(root, "classes")->key->at, "classes: %s", error);
+	return err;
+}
+
 static int read_root(struct wh_conf_reader *r, const struct wh_conf_node *root)
 {
 	struct wh_config *config = r->config;
@@ -131,7 +148,8 @@ static int read_root(struct wh_conf_reader *r, const struct wh_conf_node *root)
 	if (!config->n_classes)
 		wh_conf_default_class(config);
 	name_files(&r->source, config);
-	return check_complete(r, root);
+	err = check_complete(r, root);
+	return err ? err : check_rules(r, root);
 }
 
 static int read_tree(struct wh_conf_reader *r, const struct wh_conf_text *text, struct wh_conf_tree *tree)
