@@ -15,7 +15,7 @@ from lab import FAMILIES, V4, wait_for
 from steering import flows, reasons, table, wait_up
 from ways import SERVICE, Ways, fails, tcp, udp
 
-LAB = {"wans": 3, "options": ["--lans", 2]}
+LAB = {"wans": 3, "options": ["--lan2"]}
 
 NAMES = {1: "fiber", 2: "lte", 3: "cable"}
 
@@ -25,7 +25,7 @@ firewalls = pytest.mark.parametrize("firewall", ["kernel", "bypass"])
 
 def config(classes, firewall="bypass", lte="metered: true", more=""):
     return f"""
-lan: [lan0, lan1]
+lan: [lan0, lan2]
 firewall: {firewall}
 wans:
   fiber: {{device: wan1}}
@@ -61,7 +61,7 @@ def explain(daemon, *args):
 
 BY_FIELD = """
   ports: {match: [{proto: udp, dport: [9001, 9010-9019]}], prefer: [lte]}
-  other-lan: {match: [{in: lan1}], prefer: [cable]}
+  other-lan: {match: [{in: lan2}], prefer: [cable]}
   source: {match: [{from: [10.77.0.3, "fd00:77::3"]}], prefer: [cable]}
   target: {match: [{to: [203.0.113.7/32, "2001:db8:203::7/128"]}], prefer: [lte]}
   default: {prefer: [fiber]}
@@ -158,7 +158,7 @@ def test_metered(lab):
     """Used by those that name it only."""
     daemon = start(lab, """
   named: {match: [{dport: 9001}], prefer: [lte]}
-  default: {}
+  default: {prefer: [fiber]}
 """)
     assert udp(lab, V4, port=9001) == V4.wan(2)
     for number in (1, 3):
@@ -274,7 +274,7 @@ def test_explain(lab, ip):
     assert (told["class"], told["wan"], told["flow"]) == ("ports", "lte", None)
     assert told["rule"] == {"file": str(daemon.config), "line": line_of(daemon, "ports:")}
     assert explain(daemon, ip.client, ip.server)["class"] == "default"
-    assert explain(daemon, ip.client, ip.server, "--in", "lan1")["class"] == "other-lan"
+    assert explain(daemon, ip.client, ip.server, "--in", "lan2")["class"] == "other-lan"
     assert explain(daemon, ip.inside(9, 2), ip.server)["class"] == "other-lan"
     wans = {wan["name"]: wan for wan in explain(daemon, ip.client, ip.server)["wans"]}
     assert wans["fiber"]["eligible"] and wans["fiber"]["order"] == 1

@@ -88,6 +88,17 @@ static json_t *foretell(const struct wh_daemon *d, unsigned wan, enum wh_hand_ve
 	return json_pack("{s:s,s:b}", "message", text, "dry_run", 1);
 }
 
+/* What even the hand does not change: "; backups never uses it". */
+static void append_never(const struct wh_daemon *d, unsigned wan, char *text, size_t len)
+{
+	for (unsigned i = 0; i < d->config.n_classes; i++) {
+		size_t used = strlen(text);
+
+		if (d->config.classes[i].never & (1U << d->conf_of[wan]))
+			snprintf(text + used, len - used, "; %s never uses it", d->config.classes[i].name);
+	}
+}
+
 static json_t *on_hand(void *arg, const json_t *request)
 {
 	const char *reason = json_string_value(json_object_get(request, "reason"));
@@ -96,7 +107,7 @@ static json_t *on_hand(void *arg, const json_t *request)
 	enum wh_hand_verb verb;
 	struct wh_daemon *d = arg;
 	json_t *error = NULL;
-	char text[128];
+	char text[512];
 	int wan;
 
 	wan = named_wan(d, request, &error);
@@ -116,6 +127,8 @@ static json_t *on_hand(void *arg, const json_t *request)
 		snprintf(text, sizeof(text), "%s follows its probes again", d->wans[wan].name);
 	else
 		snprintf(text, sizeof(text), "%s: %s by hand%s", d->wans[wan].name, word, for_s ? ", for a time" : "");
+	if (verb == WH_HAND_UP)
+		append_never(d, (unsigned)wan, text, sizeof(text));
 	return json_pack("{s:s}", "message", text);
 }
 
