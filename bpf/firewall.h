@@ -36,6 +36,8 @@ COLD int pending_note(const struct packet *p, const struct origin *from, __u32 w
 	key = flow_key(p);
 	pending.lan = from->lan;
 	pending.class = from->class;
+	pending.line = from->line;
+	pending.policy = from->policy;
 	pending.flags = from->flags;
 	__builtin_memcpy(pending.client_mac, from->client_mac, ETH_ALEN);
 	bpf_map_update_elem(&wh_pending, &key, &pending, BPF_ANY);

@@ -17,7 +17,27 @@ struct origin {
 	__u8 class;
 	__u8 flags; /* WH_FLOW_PROBE, _KERNEL, _INBOUND */
 	__u8 wan;   /* the WAN it must use, or WH_WAN_NONE: the class chooses */
+	__u16 line; /* what chose the class, as in the flow */
+	__u16 policy;
 };
+
+/*
+ * The class of a flow's first packet; `in` as classify() wants it.  The generation is read first and counted up last,
+ * when no program looks at the rules before any more: a flow that falls between has the new rules' class and the
+ * old generation, and is looked at once more for nothing.
+ */
+static __always_inline void origin_classify(struct __sk_buff *skb, const struct packet *p, __u32 in,
+					    struct origin *from)
+{
+	struct wh_steer *all = steer_global();
+	__u32 verdict;
+
+	from->policy = all ? *(volatile __u32 *)&all->policy : 0;
+	verdict = classify(skb, p, in);
+	from->class = CLASS_OF(verdict);
+	from->line = LINE_OF(verdict);
+	note_class(from->class);
+}
 
 /* The number of a new flow's WAN: its endpoint's binding's while the class permits it, else the bucket's; or -reason. */
 COLD int select_new(const struct packet *p, const struct origin *from)
@@ -91,6 +111,8 @@ static __always_inline void flow_init(flow_t *flow, const struct origin *from, _
 	flow->external_be = lease->external_be;
 	flow->flags = from->flags | lease->flags;
 	flow->class = from->class;
+	flow->line = from->line;
+	flow->policy = from->policy;
 	flow->lan = from->lan;
 	flow->mac_tag = fold_mac(from->client_mac);
 	flow->accepted = all ? all->firewall.generation : 0;

@@ -58,9 +58,9 @@ static __always_inline inbound_t *inbound_find(const struct packet *p)
 }
 
 /* Open the flow of an answer: pinned to the WAN that was asked, from the address that was asked. 0 or -reason. */
-static __always_inline int inbound_answer(const struct packet *p, const inbound_t *note, __u8 class)
+static __always_inline int inbound_answer(struct __sk_buff *skb, const struct packet *p, const inbound_t *note)
 {
-	struct origin from = {.class = class, .flags = WH_FLOW_KERNEL | WH_FLOW_INBOUND};
+	struct origin from = {.flags = WH_FLOW_KERNEL | WH_FLOW_INBOUND};
 	struct lease lease = {.external_be = note->local_be};
 	__u32 number = note->wan;
 	struct wh_wan *wan = wan_row(number);
@@ -69,6 +69,7 @@ static __always_inline int inbound_answer(const struct packet *p, const inbound_
 	if (!wan || !wan->ifindex)
 		return -WH_REASON_NO_WAN;
 	from.lan = from.wan = number;
+	origin_classify(skb, p, came_by(skb), &from);
 	reason = flow_insert(p, &from, number, wan, &lease, NULL);
 	return reason ? flow_join(p, reason) : 0;
 }

@@ -128,6 +128,7 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct packet *p, __u
 	p->dst_be = ip->daddr;
 	p->proto = ip->protocol;
 	p->ttl = ip->ttl;
+	p->dscp = ip->tos >> 2;
 	p->fragment_id_be = ip->id;
 	p->dont_fragment = !!(ip->frag_off & bpf_htons(IP_DF));
 	p->l4_offset = *l4_at = wh_l2_len + header_len;

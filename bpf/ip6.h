@@ -125,6 +125,7 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct packet *p, __u
 	__builtin_memcpy(&p->src_be, &ip->saddr, sizeof(p->src_be));
 	__builtin_memcpy(&p->dst_be, &ip->daddr, sizeof(p->dst_be));
 	p->ttl = ip->hop_limit;
+	p->dscp = ip->priority << 2 | ip->flow_lbl[0] >> 6;
 	p->dont_fragment = 1;
 	p->proto = ip->nexthdr;
 	if (is_extension(p->proto)) {

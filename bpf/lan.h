@@ -62,6 +62,7 @@ APART int is_foreign(const struct packet *p, __u32 lan)
 	flow.pin.wan = WH_WAN_NONE;
 	flow.flags = WH_FLOW_FOREIGN;
 	flow.lan = lan;
+	flow.line = WH_LINE_NONE;
 	flow.seen_ns = now_ns;
 	flow.born_s = now_ns / 1000000000ULL;
 	bpf_map_update_elem(&wh_flows, &key, &flow, BPF_NOEXIST); /* answered: no longer forgotten */
@@ -83,7 +84,7 @@ COLD int first_packet(struct __sk_buff *skb, const struct packet *p)
 	if (!p || !lan_of(skb, &from.lan))
 		return -WH_REASON_KERNEL_ROUTE;
 	to = route_of(&p->dst_be);
-	from.class = classify(p);
+	origin_classify(skb, p, from.lan, &from);
 	__builtin_memcpy(from.client_mac, p->src_mac, ETH_ALEN);
 	from.wan = is_hairpin(p, to) ? to.wan : prefix_hairpin(p);
 	if (from.wan < WH_MAX_WANS)
@@ -121,7 +122,6 @@ COLD int lan_in_fragment(struct __sk_buff *skb, struct packet *p)
 	if (!p)
 		return -WH_REASON_MALFORMED;
 	to = route_of(&p->dst_be);
-	from.class = classify(p);
 	if ((to.kind != WH_ROUTE_DEFAULT && to.kind != WH_ROUTE_WAN) || !lan_of(skb, &from.lan))
 		return -WH_REASON_KERNEL_ROUTE;
 	if (fragment_ports(skb, p) && fragment_orphan())
@@ -129,6 +129,7 @@ COLD int lan_in_fragment(struct __sk_buff *skb, struct packet *p)
 	count_reason(WH_REASON_KERNEL_FRAGMENT);
 	if (p->kind == PACKET_FIRST_FRAGMENT && to.kind == WH_ROUTE_DEFAULT && !flow_find(p) &&
 	    !is_foreign(p, from.lan)) {
+		origin_classify(skb, p, from.lan, &from);
 		__builtin_memcpy(from.client_mac, p->src_mac, ETH_ALEN);
 		wan = select_new(p, &from);
 		if (wan >= 0)
@@ -154,7 +155,7 @@ COLD int show_moved(struct __sk_buff *skb, const struct packet *p)
 
 	if (!p || !lan_of(skb, &from.lan))
 		return -WH_REASON_KERNEL_ROUTE;
-	from.class = classify(p);
+	origin_classify(skb, p, from.lan, &from);
 	__builtin_memcpy(from.client_mac, p->src_mac, ETH_ALEN);
 	pending_note(p, &from, WH_WAN_NONE);
 	return show(skb, WH_MARK_UP);
@@ -259,7 +260,7 @@ COLD int open_from_outside(struct __sk_buff *skb, const struct packet *q, __u32 
 
 	if (!q)
 		return -WH_REASON_MALFORMED;
-	from.class = classify(q);
+	origin_classify(skb, q, lan, &from);
 	if (wh_l2_len && (void *)(eth + 1) <= ctx_end(skb))
 		__builtin_memcpy(from.client_mac, eth->h_dest, ETH_ALEN);
 	reason = flow_open(q, &from);

@@ -12,6 +12,7 @@
 #include <wanhelm/count.h>
 #include <wanhelm/policy.h>
 #include <wanhelm/reason.h>
+#include <wanhelm/rules.h>
 #include <wanhelm/slow.h>
 #include <wanhelm/steer.h>
 
@@ -78,6 +79,54 @@ struct {
 	__type(key, __u32);
 	__array(values, struct bucket_set);
 } wh_buckets SEC(".maps");
+
+/*
+ * The match lines (rules.h), swapped whole as bucket tables are.  The templates of the inner maps have the sizes that
+ * user/kern/rule_tables.c gives those that it stores.
+ */
+struct rule_set {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct wh_rules));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct rule_set);
+} wh_rules SEC(".maps");
+
+struct prefix_set {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(struct wh_route_key));
+	__uint(value_size, sizeof(struct wh_vector));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, WH_PREFIX_MAPS);
+	__type(key, __u32);
+	__array(values, struct prefix_set);
+} wh_prefixes SEC(".maps");
+
+struct domain_set {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, WH_DOMAIN_ADDRESSES);
+	__uint(key_size, sizeof(struct wh_addr6));
+	__uint(value_size, sizeof(struct wh_vector));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, WH_RULE_SLOTS);
+	__type(key, __u32);
+	__array(values, struct domain_set);
+} wh_domains SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

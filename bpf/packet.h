@@ -51,7 +51,7 @@ struct packet {
 	__u8 is_answer; /* ICMP query: its reply */
 	__u8 dont_fragment;
 	__u8 l4_header_len;
-	__u8 pad;
+	__u8 dscp;
 	__u32 l3_len; /* of the whole (perhaps to be segmented) packet */
 	__u32 l4_offset;
 	__u32 mtu; /* what it did not fit into, where -WH_REASON_TOO_BIG is returned */
@@ -61,6 +61,7 @@ struct packet {
 	__be16 leaving_id_be; /* IPv4: a fragment's, once fragment.h has chosen it */
 	__u16 mac_tag;	      /* folded source MAC */
 	__u8 src_mac[ETH_ALEN];
+	__u8 class; /* where it has no flow yet: what it was found to be; 0: not looked at */
 };
 
 /* The packet of this CPU; off the stack, where two IPv6 addresses are a lot. */
@@ -71,11 +72,17 @@ struct {
 	__type(value, struct packet);
 } packet SEC(".maps");
 
+static __always_inline struct packet *packet_here(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&packet, &zero);
+}
+
 /* Empty; never NULL, but the verifier wants that looked at. */
 static __always_inline struct packet *packet_new(void)
 {
-	__u32 zero = 0;
-	struct packet *p = bpf_map_lookup_elem(&packet, &zero);
+	struct packet *p = packet_here();
 
 	if (p)
 		__builtin_memset(p, 0, sizeof(*p));

@@ -177,7 +177,7 @@ APART int refuse(struct __sk_buff *skb, const struct packet *p, const struct rou
 	struct answer a = {.from_be = *from, .lan = WH_LAN_NONE};
 	int reason = -negative_reason, verdict;
 
-	if (!answer_for(reason, r->flow ? r->flow->class : CLASS_DEFAULT, p->mtu, &a))
+	if (!answer_for(reason, r->flow ? r->flow->class : p->class, p->mtu, &a))
 		return give_up(negative_reason);
 	if (at_egress(r->via)) {
 		answer_to_client(p, r, &a);

@@ -143,11 +143,11 @@ COLD int guard(struct __sk_buff *skb, struct packet *p, __u32 via)
 }
 
 /* Accepted by the firewall, as lan_in noted it; or rewritten on the way, then it stays with the kernel. */
-static __always_inline int open_shown(const struct packet *p, __u32 via)
+static __always_inline int open_shown(struct __sk_buff *skb, const struct packet *p, __u32 via)
 {
 	pending_t *pending = pending_of_client(p);
 	struct wh_route to = route_of(&p->dst_be);
-	struct origin from = {.lan = via, .class = classify(p), .flags = WH_FLOW_KERNEL, .wan = WH_WAN_NONE};
+	struct origin from = {.lan = via, .flags = WH_FLOW_KERNEL, .wan = WH_WAN_NONE};
 	struct choice choice;
 	int reason;
 
@@ -156,14 +156,18 @@ static __always_inline int open_shown(const struct packet *p, __u32 via)
 	if (pending) {
 		from.lan = pending->lan;
 		from.class = pending->class;
+		from.line = pending->line;
+		from.policy = pending->policy;
 		from.flags = 0;
 		__builtin_memcpy(from.client_mac, pending->client_mac, ETH_ALEN);
+		note_class(from.class);
 		if (!choice_of(from.class, &choice) && (choice.fresh & (1U << (pending->wan & 7))))
 			from.wan = pending->wan;
 	} else {
 		reason = is_steered(p, to);
 		if (reason)
 			return reason;
+		origin_classify(skb, p, came_by(skb), &from);
 	}
 	return flow_open(p, &from);
 }
@@ -171,7 +175,7 @@ static __always_inline int open_shown(const struct packet *p, __u32 via)
 /* The router's own, and what the kernel masqueraded itself: steered like everybody's. */
 static __always_inline int open_own(struct __sk_buff *skb, const struct packet *p, __u32 via, const struct wh_wan *wan)
 {
-	struct origin from = {.lan = via, .class = classify(p), .flags = WH_FLOW_KERNEL, .wan = WH_WAN_NONE};
+	struct origin from = {.lan = via, .flags = WH_FLOW_KERNEL, .wan = WH_WAN_NONE};
 	struct wh_route to = route_of(&p->dst_be), source = route_of(&p->src_be);
 	int reason = is_steered(p, to);
 
@@ -185,6 +189,7 @@ static __always_inline int open_own(struct __sk_buff *skb, const struct packet *
 		return -WH_REASON_KERNEL_OWN;
 	if (to.kind == WH_ROUTE_WAN)
 		from.wan = to.wan;
+	origin_classify(skb, p, came_by(skb), &from);
 	return flow_open(p, &from);
 }
 
@@ -223,10 +228,10 @@ static __always_inline int open_answer(struct __sk_buff *skb, const struct packe
 	if (source.kind == WH_ROUTE_LOCAL && source.wan == note->wan && addr_equal(&p->src_be, &note->local_be))
 		return -WH_REASON_KERNEL_OWN;
 	if (ctx_is_forwarded(skb))
-		return is_image(p, note) ? inbound_answer(p, note, classify(p)) : NO_ANSWER;
+		return is_image(p, note) ? inbound_answer(skb, p, note) : NO_ANSWER;
 	if (source.kind != WH_ROUTE_LOCAL || ctx_is_connected(skb))
 		return NO_ANSWER;
-	return inbound_answer(p, note, classify(p));
+	return inbound_answer(skb, p, note);
 }
 
 /*
@@ -257,7 +262,7 @@ COLD int open_at_egress(struct __sk_buff *skb, const struct packet *p, __u32 via
 		return -WH_REASON_KERNEL_OWN;
 	/* Without our mark where a rule of the user's wrote another one over it; lan_in noted it all the same. */
 	if (mark != WH_MARK_VALUES || (ctx_is_forwarded(skb) && pending_of_client(p)))
-		return open_shown(p, via);
+		return open_shown(skb, p, via);
 	reason = open_answer(skb, p);
 	return reason == NO_ANSWER ? open_own(skb, p, via, wan) : reason;
 }

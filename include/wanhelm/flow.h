@@ -92,7 +92,9 @@ enum wh_flow_flag {
 	__u8 tcp;	    /* enum wh_tcp_seen */                                                                     \
 	__u8 flags;	    /* enum wh_flow_flag */                                                                    \
 	__u16 mac_tag;	    /* of the client's MAC in its reply, to notice that it changed without a look there */     \
-	__u16 accepted;	    /* low bits of the firewall's generation when the kernel last accepted it */
+	__u16 accepted;	    /* low bits of the firewall's generation when the kernel last accepted it */               \
+	__u16 line;	    /* the match line that chose the class, from 0; WH_LINE_NONE (rules.h): none did */          \
+	__u16 policy;	    /* low bits of the policy's generation when the class was chosen */
 /* clang-format on */
 
 /* What both families' flows have in common, at the same offsets. */
@@ -103,11 +105,11 @@ struct wh_flow {
 struct wh_flow4 {
 	WH_FLOW_FIELDS
 	__be32 external_be; /* the source address that it has on the WAN; no longer the WAN's own: bind again */
+	__u32 pad;
 };
 
 struct wh_flow6 {
 	WH_FLOW_FIELDS
-	__u32 pad;
 	struct wh_addr6 external_be;
 };
 
@@ -222,6 +224,8 @@ struct wh_pending {
 	__u8 class;
 	__u8 wan;   /* the WAN that was chosen */
 	__u8 flags; /* WH_FLOW_FOREIGN: the kernel's own */
+	__u16 line; /* as in the flow */
+	__u16 policy;
 	__u8 pad[2];
 };
 
@@ -294,13 +298,13 @@ struct wh_client {
 _Static_assert(sizeof(struct wh_flow4_key) == 16 && sizeof(struct wh_flow6_key) == 40, "layout");
 _Static_assert(sizeof(struct wh_reply4_key) == 16 && sizeof(struct wh_reply6_key) == 40, "layout");
 _Static_assert(sizeof(union wh_pin) == 8, "one word");
-_Static_assert(sizeof(struct wh_flow4) == 48 && sizeof(struct wh_flow6) == 64, "layout");
+_Static_assert(sizeof(struct wh_flow4) == 56 && sizeof(struct wh_flow6) == 64, "layout");
 _Static_assert(sizeof(struct wh_reply4) == 32 && sizeof(struct wh_reply6) == 48, "layout");
 _Static_assert(sizeof(struct wh_bind4_key) == 8 && sizeof(struct wh_bind6_key) == 20, "layout");
 _Static_assert(sizeof(struct wh_bind) == 40, "layout");
 _Static_assert(sizeof(struct wh_port_key) == 4 && sizeof(struct wh_port4) == 12 && sizeof(struct wh_port6) == 24,
 	       "layout");
-_Static_assert(sizeof(struct wh_pending) == 12, "layout");
+_Static_assert(sizeof(struct wh_pending) == 16, "layout");
 _Static_assert(sizeof(struct wh_fragment4_key) == 16 && sizeof(struct wh_fragment6_key) == 40, "layout");
 
 #endif

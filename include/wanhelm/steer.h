@@ -76,7 +76,7 @@ struct wh_steer {
 	__u64 flips;		    /* last row: how often `alive` was stored by us */
 	union wh_firewall firewall; /* last row; read by the data plane */
 	__u32 flows_per_client;	    /* last row; read by the data plane; 0: no limit */
-	__u32 pad;
+	__u32 policy; /* last row; read by the data plane: counts the changes of the match lines and classes */
 	__u64 pad2;
 };
 

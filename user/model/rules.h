@@ -24,18 +24,27 @@ struct wh_rule_prefix {
 	struct wh_vector lines;
 };
 
-/* Megabytes: on the heap. */
+/* One more than people may name: where an IPv6 prefix covers the mapped addresses, these have an entry of their own. */
+#define WH_RULE_PREFIXES (WH_MAX_PREFIXES + 1)
+
+/* Megabytes: on the heap.  The prefixes are sorted, shorter ones before those that they cover. */
 struct wh_rule_set {
 	struct wh_rules rules; /* all but `slot` */
-	struct wh_rule_prefix from[WH_MAX_PREFIXES];
+	struct wh_rule_prefix from[WH_RULE_PREFIXES];
 	size_t n_from;
-	struct wh_rule_prefix to[WH_MAX_PREFIXES];
+	struct wh_rule_prefix to[WH_RULE_PREFIXES];
 	size_t n_to;
 };
 
-/* 0; -E2BIG where marks or ports differ in more ways than there are vectors, said in `error`, `out` undefined. */
+/*
+ * 0; -E2BIG where marks or ports differ in more ways than there are vectors, or -ENOMEM: said in `error`, `out`
+ * undefined.
+ */
 int wh_rules_compile(const struct wh_config *config, const struct wh_rule_numbers *numbers, struct wh_rule_set *out,
 		     char *error, size_t error_len);
+
+/* Order of the prefixes in a set: as memcmp() has addresses, then by length. For qsort() and bsearch() of keys. */
+int wh_rule_key_compare(const void *a, const void *b);
 
 /*
  * Add to `lines` those that ask for a name which covers `name` (lower case, no dot at its end).  Whether any did.
