@@ -19,7 +19,7 @@ static uint64_t sum_moved(const struct wh_daemon *d, uint64_t *reset, unsigned d
 	uint64_t moved = 0;
 
 	*reset = 0;
-	for (unsigned class = 0; class < d->config.n_classes; class += 1) {
+	for (unsigned class = 0; class < d->class_numbers; class += 1) {
 		for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 			if (d->conf_of[wan] < 0 || wh_tables_counters(&d->tables, class, wan, &count))
 				continue;

@@ -128,7 +128,7 @@ uint8_t wh_fresh_anywhere(const struct wh_daemon *d, enum wh_family family)
 {
 	uint8_t fresh = 0;
 
-	for (unsigned class = 0; class < d->config.n_classes; class += 1)
+	for (unsigned class = 0; class < d->class_numbers; class += 1)
 		fresh |= wh_fresh_for(d, class, family);
 	return fresh;
 }
@@ -180,15 +180,16 @@ static bool is_stranded(const struct wh_daemon *d, const struct wh_flow_entry *e
 {
 	const struct wh_flow *flow = &entry->flow;
 	bool kept = !(flow->flags & (WH_FLOW_NAT | WH_FLOW_PREFIX));
+	int class = flow->class < WH_MAX_CLASSES ? d->class_conf_of[flow->class] : -1;
 	enum way way;
 
-	if (flow->pin.wan != d->walked || flow->pin.state == WH_FLOW_RESET || flow->class >= d->config.n_classes ||
+	if (flow->pin.wan != d->walked || flow->pin.state == WH_FLOW_RESET || class < 0 ||
 	    wh_flow_proto(entry) != IPPROTO_TCP || !(flow->tcp & WH_TCP_ACKED) ||
 	    (flow->flags & (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN)))
 		return false;
 	way = best_way(d, entry);
 	return way == WAY_TRANSLATED ||
-	       (way == WAY_KEPT && !(kept && d->config.classes[flow->class].on_failover != WH_FAILOVER_RESET));
+	       (way == WAY_KEPT && !(kept && d->config.classes[class].on_failover != WH_FAILOVER_RESET));
 }
 
 /* --- the walk --------------------------------------------------------------------------------------------- */

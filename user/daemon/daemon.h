@@ -12,7 +12,7 @@
  *	firewall.c   our table in the kernel's firewall, and what follows from changes of the ruleset
  *	slow.c       packets to cut up, fragments to keep waiting
  *	routes.c     kernel's routes → wh_routes
- *	policy.c     configuration → classes and bucket tables
+ *	policy.c     configuration → classes, bucket tables, match lines
  *	flip.c       model → masks: the only writer of wh_steer's masks
  *	aftermath.c  after a switch: verification, the record; aftermath_reset.c: the sessions that cannot go on
  *	collect.c    idle flows, bindings and ports; counts for status; timers.c: how long is idle
@@ -38,6 +38,7 @@
 #include "kern/slow.h"
 #include "kern/tables.h"
 #include "model/model.h"
+#include "model/rules.h"
 #include "prober/prober.h"
 
 #define WH_REASON_LEN 96
@@ -158,14 +159,19 @@ struct wh_daemon {
 
 	/* what is wanted and believed */
 	struct wh_config config;
-	unsigned number_of[WH_MAX_WANS]; /* configuration index → WAN number */
-	int conf_of[WH_MAX_WANS];	 /* WAN number → configuration index, -1: none */
+	unsigned number_of[WH_MAX_WANS];      /* configuration index → WAN number */
+	int conf_of[WH_MAX_WANS];	      /* WAN number → configuration index, -1: none */
+	uint8_t class_number[WH_MAX_CLASSES]; /* configuration index → class number */
+	int class_conf_of[WH_MAX_CLASSES];    /* class number → configuration index, -1: none */
+	unsigned class_numbers;		      /* those below are in use, or were since our start */
+	uint8_t lan_number[WH_MAX_LANS];      /* configuration index → LAN number */
 	struct wh_model model;
 
 	/* what stands in the tables, as we last wrote it */
 	struct wh_wan wans[WH_MAX_WANS];
 	struct wh_lan lans[WH_MAX_LANS];
-	struct wh_wanted stored;
+	struct wh_wanted stored;	     /* masks by class number */
+	struct wh_rule_numbers rule_numbers; /* that the match lines in force were compiled with */
 	struct wh_heard heard[WH_MAX_WANS];
 	struct wh_rate rates[WH_MAX_WANS];
 	struct wh_route_set routes;
@@ -229,6 +235,8 @@ void wh_world_on_change(void *arg);
 int wh_world_check(const struct wh_daemon *d, const struct wh_config *config, char *error, size_t error_len);
 /* Give the configuration's WANs their numbers: those of their names in the tables, else free ones. */
 void wh_world_number(const struct wh_daemon *d, const struct wh_config *config, unsigned number_of[WH_MAX_WANS]);
+/* The same for its LAN devices. */
+void wh_world_number_lans(const struct wh_daemon *d, const struct wh_config *config, uint8_t lan_number[WH_MAX_LANS]);
 /* After an update: take off what stood in the tables before and is no longer in the configuration. */
 void wh_world_forget(struct wh_daemon *d, const struct wh_wan old_wans[WH_MAX_WANS],
 		     const struct wh_lan old_lans[WH_MAX_LANS]);
@@ -271,12 +279,19 @@ int wh_slow_start(struct wh_daemon *d);
 void wh_routes_update(struct wh_daemon *d);
 
 /* policy.c */
-int wh_policy_store(struct wh_daemon *d);
+/* Give the configuration's classes their numbers: those of their names in the tables, else free ones; `default` 0. */
+void wh_policy_number(const struct wh_daemon *d, const struct wh_config *config, uint8_t class_number[WH_MAX_CLASSES]);
+/* 0, or -errno with a clause in `error`. */
+int wh_policy_store(struct wh_daemon *d, char *error, size_t error_len);
+/* Devices have come or changed: match lines that name VLANs mean others now. */
+void wh_policy_follow(struct wh_daemon *d);
 
 /* flip.c */
 void wh_flip(struct wh_daemon *d);
 /* Take over the masks that an earlier controller stored. */
 void wh_flip_adopt(struct wh_daemon *d);
+/* The class of that number is no more: so are its masks. */
+void wh_flip_forget(struct wh_daemon *d, unsigned class);
 
 /* aftermath.c */
 void wh_aftermath_open(struct wh_daemon *d, const struct wh_change *change);
@@ -291,7 +306,7 @@ void wh_aftermath_watch(struct wh_daemon *d, uint64_t now_ns);
 /* Begin to tell sessions on dead WANs, as soon as there is a better one, and not before. */
 void wh_aftermath_walk(struct wh_daemon *d);
 void wh_aftermath_on_walk(evutil_socket_t fd, short what, void *arg);
-/* The WANs that take new flows of the class in that family; of any class. */
+/* The WANs that take new flows of the class of that number in that family; of any class. */
 uint8_t wh_fresh_for(const struct wh_daemon *d, unsigned class, enum wh_family family);
 uint8_t wh_fresh_anywhere(const struct wh_daemon *d, enum wh_family family);
 

@@ -23,11 +23,20 @@ void wh_flip(struct wh_daemon *d)
 	}
 	/* Also where the word was right already: a hand may have stored it while no controller ran. */
 	wh_aftermath_flipped(d, wh_now_ns());
-	for (unsigned class = 0; class < d->config.n_classes; class += 1) {
-		if (wanted.masks[class].word != d->stored.masks[class].word)
-			store(&rows[class].masks.word, wanted.masks[class].word);
+	d->stored.alive = wanted.alive;
+	for (unsigned i = 0; i < d->config.n_classes; i++) {
+		unsigned class = d->class_number[i];
+
+		if (wanted.masks[i].word != d->stored.masks[class].word)
+			store(&rows[class].masks.word, wanted.masks[i].word);
+		d->stored.masks[class] = wanted.masks[i];
 	}
-	d->stored = wanted;
+}
+
+void wh_flip_forget(struct wh_daemon *d, unsigned class)
+{
+	store(&d->tables.steer_rows[class].masks.word, 0);
+	d->stored.masks[class].word = 0;
 }
 
 void wh_flip_adopt(struct wh_daemon *d)

@@ -1,49 +1,136 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * policy.c: classes and their bucket tables, from configuration to maps.  Written at start and reload only;
- * a set that says the same as the one in force is not written again.
+ * policy.c: classes, their bucket tables and match lines, from configuration to maps.  Written at start and reload
+ * only (match lines that name VLANs also when a device becomes one); what says the same as what is in force is not
+ * written again.
+ *
+ * A packet is classed by lines that are in force, so that what they lead to is there before them and goes after them:
+ * rows and buckets, masks, lines, and last the rows of classes that are no more.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
 
 #include "daemon/daemon.h"
+#include "kern/rule_tables.h"
 #include "lib/cleanup.h"
+#include "lib/log.h"
 #include "model/buckets.h"
+
+/* --- numbers ------------------------------------------------------------------------------------------------ */
+
+/* What has no rules yet is of class 0. */
+#define DEFAULT_NUMBER 0
+
+static int known_number(const struct wh_class rows[WH_MAX_CLASSES], const char *name)
+{
+	for (unsigned number = 0; number < WH_MAX_CLASSES; number++) {
+		if (!strncmp(rows[number].name, name, sizeof(rows[number].name)))
+			return (int)number;
+	}
+	return -1;
+}
+
+/* A number that nobody has: one that is empty in the tables before one whose last class may still have flows. */
+static unsigned free_number(const struct wh_class rows[WH_MAX_CLASSES], uint64_t taken)
+{
+	for (unsigned number = 0; number < WH_MAX_CLASSES; number++) {
+		if (!(taken >> number & 1) && !rows[number].name[0])
+			return number;
+	}
+	return (unsigned)__builtin_ctzll(~taken);
+}
+
+void wh_policy_number(const struct wh_daemon *d, const struct wh_config *config, uint8_t class_number[WH_MAX_CLASSES])
+{
+	struct wh_class rows[WH_MAX_CLASSES] = {};
+	uint64_t taken = 1ULL << DEFAULT_NUMBER;
+	unsigned last = config->n_classes - 1; /* `default` */
+
+	for (unsigned number = 0; number < WH_MAX_CLASSES; number++)
+		wh_tables_class(&d->tables, number, &rows[number]);
+	class_number[last] = DEFAULT_NUMBER;
+	for (unsigned i = 0; i < last; i++) {
+		int known = known_number(rows, config->classes[i].name);
+
+		class_number[i] = known > DEFAULT_NUMBER ? (uint8_t)known : DEFAULT_NUMBER;
+		taken |= 1ULL << class_number[i];
+	}
+	for (unsigned i = 0; i < last; i++) {
+		if (class_number[i] != DEFAULT_NUMBER)
+			continue;
+		class_number[i] = (uint8_t)free_number(rows, taken);
+		taken |= 1ULL << class_number[i];
+	}
+}
+
+/* --- classes ------------------------------------------------------------------------------------------------ */
+
+/* By WAN number. */
+static uint8_t allowed_of(const struct wh_daemon *d, const struct wh_conf_class *class)
+{
+	uint8_t allowed = 0;
+
+	for (unsigned t = 0; t < class->n_tiers; t++) {
+		for (unsigned i = 0; i < class->tiers[t].n_members; i++)
+			allowed |= (uint8_t)(1U << d->number_of[class->tiers[t].members[i].wan]);
+	}
+	return allowed;
+}
 
 static int store_classes(struct wh_daemon *d)
 {
-	for (__u32 i = 0; i < WH_MAX_CLASSES; i++) {
-		struct wh_class row = {};
+	for (unsigned i = 0; i < d->config.n_classes; i++) {
+		const struct wh_conf_class *class = &d->config.classes[i];
+		struct wh_class row = {.affinity = (__u8) class->affinity,
+				       .on_failover = (__u8) class->on_failover,
+				       .on_none = (__u8) class->on_none,
+				       .action = (__u8) class->action,
+				       .allowed = allowed_of(d, class),
+				       .mark_dscp = class->mark_dscp};
+		__u32 number = d->class_number[i];
 
-		if (i < d->config.n_classes) {
-			const struct wh_conf_class *class = &d->config.classes[i];
-
-			memcpy(row.name, class->name, sizeof(row.name));
-			row.affinity = (__u8) class->affinity;
-			row.on_failover = (__u8) class->on_failover;
-			row.on_none = (__u8) class->on_none;
-		}
-		if (bpf_map_update_elem(d->tables.classes, &i, &row, BPF_ANY))
+		memcpy(row.name, class->name, sizeof(row.name));
+		if (bpf_map_update_elem(d->tables.classes, &number, &row, BPF_ANY))
 			return -errno;
 	}
 	return 0;
 }
 
-static bool in_force(struct wh_daemon *d, const struct wh_bucket_table *tables)
+static void forget_classes(struct wh_daemon *d)
+{
+	static const struct wh_class none;
+	struct wh_class row;
+
+	for (__u32 number = 0; number < WH_MAX_CLASSES; number++) {
+		if (d->class_conf_of[number] >= 0 || wh_tables_class(&d->tables, number, &row) || !row.name[0])
+			continue;
+		wh_flip_forget(d, number);
+		if (bpf_map_update_elem(d->tables.classes, &number, &none, BPF_ANY))
+			wh_error("wh_classes: %s", strerror(errno));
+	}
+}
+
+/* --- buckets ------------------------------------------------------------------------------------------------ */
+
+static bool in_force(struct wh_daemon *d, const struct wh_bucket_table tables[WH_MAX_CLASSES])
 {
 	struct wh_bucket_table there;
 
 	for (unsigned i = 0; i < d->config.n_classes; i++) {
-		if (wh_tables_buckets(&d->tables, i, &there) || memcmp(&there, &tables[i], sizeof(there)) != 0)
+		unsigned number = d->class_number[i];
+
+		if (wh_tables_buckets(&d->tables, number, &there) ||
+		    memcmp(&there, &tables[number], sizeof(there)) != 0)
 			return false;
 	}
 	return true;
 }
 
 /* A whole new set, put in the place of the old one by one store: no packet sees half of each. */
-static int store_buckets(struct wh_daemon *d, const struct wh_bucket_table *tables)
+static int store_set(struct wh_daemon *d, const struct wh_bucket_table tables[WH_MAX_CLASSES])
 {
 	_cleanup_close_ int set = bpf_map_create(BPF_MAP_TYPE_ARRAY, "wh_bucket_set", sizeof(__u32),
 						 sizeof(struct wh_bucket_table), WH_MAX_CLASSES, NULL);
@@ -51,22 +138,91 @@ static int store_buckets(struct wh_daemon *d, const struct wh_bucket_table *tabl
 
 	if (set < 0)
 		return -errno;
-	for (__u32 i = 0; i < d->config.n_classes; i++) {
-		if (bpf_map_update_elem(set, &i, &tables[i], BPF_ANY))
+	for (__u32 number = 0; number < WH_MAX_CLASSES; number++) {
+		if (bpf_map_update_elem(set, &number, &tables[number], BPF_ANY))
 			return -errno;
 	}
 	return bpf_map_update_elem(d->tables.buckets, &zero, &set, BPF_ANY) ? -errno : 0;
 }
 
-int wh_policy_store(struct wh_daemon *d)
+static int store_buckets(struct wh_daemon *d)
 {
-	_cleanup_free_ struct wh_bucket_table *tables = calloc(d->config.n_classes, sizeof(*tables));
-	int err;
+	_cleanup_free_ struct wh_bucket_table *tables = calloc(WH_MAX_CLASSES, sizeof(*tables));
+	struct wh_class row;
 
 	if (!tables)
 		return -ENOMEM;
 	for (unsigned i = 0; i < d->config.n_classes; i++)
-		wh_buckets_fill(&d->config.classes[i], d->number_of, &tables[i]);
-	err = store_classes(d);
-	return err || in_force(d, tables) ? err : store_buckets(d, tables);
+		wh_buckets_fill(&d->config.classes[i], d->number_of, &tables[d->class_number[i]]);
+	if (in_force(d, tables))
+		return 0;
+	/* A class that goes has new flows for as long as its lines are in force. */
+	for (unsigned number = 0; number < WH_MAX_CLASSES; number++) {
+		if (d->class_conf_of[number] < 0 && !wh_tables_class(&d->tables, number, &row) && row.name[0])
+			wh_tables_buckets(&d->tables, number, &tables[number]);
+	}
+	return store_set(d, tables);
+}
+
+/* --- match lines -------------------------------------------------------------------------------------------- */
+
+static void rule_numbers_of(const struct wh_daemon *d, struct wh_rule_numbers *out)
+{
+	memset(out, 0, sizeof(*out));
+	memcpy(out->class_of, d->class_number, sizeof(out->class_of));
+	memcpy(out->lan_of, d->lan_number, sizeof(out->lan_of));
+	for (unsigned i = 0; i < d->config.n_lans; i++) {
+		const struct wh_link *link = wh_netlink_link(d->netlink, d->config.lan[i]);
+
+		out->vlan_of[i] = link ? link->vlan : 0;
+	}
+}
+
+static int store_rules(struct wh_daemon *d, char *error, size_t error_len)
+{
+	_cleanup_free_ struct wh_rule_set *set = malloc(sizeof(*set));
+	bool stored = false;
+	int err;
+
+	if (!set) {
+		snprintf(error, error_len, "out of memory");
+		return -ENOMEM;
+	}
+	rule_numbers_of(d, &d->rule_numbers);
+	err = wh_rules_compile(&d->config, &d->rule_numbers, set, error, error_len);
+	if (err)
+		return err;
+	err = wh_rule_tables_store(&d->tables, set, NULL, 0, &stored);
+	if (err)
+		snprintf(error, error_len, "%s", strerror(-err));
+	else if (stored)
+		wh_debug("%u match lines are in force", d->config.n_matches);
+	return err;
+}
+
+void wh_policy_follow(struct wh_daemon *d)
+{
+	struct wh_rule_numbers now;
+	char error[128];
+
+	rule_numbers_of(d, &now);
+	if (memcmp(&now, &d->rule_numbers, sizeof(now)) != 0 && store_rules(d, error, sizeof(error)))
+		wh_error("cannot store the match lines: %s", error);
+}
+
+int wh_policy_store(struct wh_daemon *d, char *error, size_t error_len)
+{
+	int err = store_classes(d);
+
+	if (!err)
+		err = store_buckets(d);
+	if (err) {
+		snprintf(error, error_len, "%s", strerror(-err));
+		return err;
+	}
+	wh_flip(d); /* the masks of classes that are new */
+	err = store_rules(d, error, error_len);
+	if (!err)
+		forget_classes(d);
+	return err;
 }

@@ -15,11 +15,21 @@
 void wh_settle_take(struct wh_daemon *d, const struct wh_config *config)
 {
 	wh_world_number(d, config, d->number_of);
+	wh_world_number_lans(d, config, d->lan_number);
+	wh_policy_number(d, config, d->class_number);
 	d->config = *config;
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++)
 		d->conf_of[wan] = -1;
 	for (unsigned i = 0; i < config->n_wans; i++)
 		d->conf_of[d->number_of[i]] = (int)i;
+	for (unsigned class = 0; class < WH_MAX_CLASSES; class += 1)
+		d->class_conf_of[class] = -1;
+	for (unsigned i = 0; i < config->n_classes; i++) {
+		unsigned class = d->class_number[i];
+
+		d->class_conf_of[class] = (int)i;
+		d->class_numbers = class < d->class_numbers ? d->class_numbers : class + 1;
+	}
 	wh_model_configure(&d->model, &d->config, d->number_of, wh_now_ns());
 }
 
@@ -59,6 +69,7 @@ int wh_settle(struct wh_daemon *d, char *error, size_t error_len)
 {
 	struct wh_wan old_wans[WH_MAX_WANS];
 	struct wh_lan old_lans[WH_MAX_LANS];
+	char why[128];
 	int err;
 
 	memcpy(old_wans, d->wans, sizeof(old_wans));
@@ -68,9 +79,9 @@ int wh_settle(struct wh_daemon *d, char *error, size_t error_len)
 	err = wh_firewall_settle(d, error, error_len);
 	if (err)
 		return err;
-	err = wh_policy_store(d);
+	err = wh_policy_store(d, why, sizeof(why));
 	if (err)
-		snprintf(error, error_len, "cannot store the policy: %s", strerror(-err));
+		snprintf(error, error_len, "cannot store the policy: %s", why);
 	wh_world_update(d);
 	wh_world_forget(d, old_wans, old_lans);
 	owe_sessions(d, old_wans);

@@ -29,7 +29,7 @@ uint64_t wh_sent_packets(const struct wh_daemon *d, unsigned wan)
 	struct wh_counters count;
 	uint64_t sent = 0;
 
-	for (unsigned class = 0; class < d->config.n_classes; class += 1) {
+	for (unsigned class = 0; class < d->class_numbers; class += 1) {
 		if (!wh_tables_counters(&d->tables, class, wan, &count))
 			sent += count.tx_packets;
 	}

@@ -113,13 +113,32 @@ int wh_world_attach(struct wh_daemon *d, enum wh_hook hook, const char *device, 
 
 /* --- LANs ------------------------------------------------------------------------------------------------- */
 
-static int lan_number(const struct wh_daemon *d, const char *device)
+/* The row of that device (empty: a free one) that nobody has taken, or -ENOENT. */
+static int find_lan(const struct wh_daemon *d, const char *device, uint64_t taken)
 {
 	for (unsigned i = 0; i < WH_LAN_PROBER; i++) {
-		if (!strncmp(d->lans[i].device, device, sizeof(d->lans[i].device)))
+		if (!(taken >> i & 1) && !strncmp(d->lans[i].device, device, sizeof(d->lans[i].device)))
 			return (int)i;
 	}
 	return -ENOENT;
+}
+
+void wh_world_number_lans(const struct wh_daemon *d, const struct wh_config *config, uint8_t lan_number[WH_MAX_LANS])
+{
+	uint64_t taken = 1ULL << WH_LAN_PROBER;
+
+	for (unsigned i = 0; i < config->n_lans; i++) {
+		int known = find_lan(d, config->lan[i], taken);
+
+		lan_number[i] = (uint8_t)(known >= 0 ? known : WH_LAN_PROBER);
+		taken |= 1ULL << lan_number[i];
+	}
+	for (unsigned i = 0; i < config->n_lans; i++) {
+		int number = lan_number[i] == WH_LAN_PROBER ? find_lan(d, "", taken) : lan_number[i];
+
+		lan_number[i] = (uint8_t)(number >= 0 ? number : __builtin_ctzll(~taken));
+		taken |= 1ULL << lan_number[i];
+	}
 }
 
 static void write_lan(struct wh_daemon *d, unsigned lan, const struct wh_lan *row)
@@ -152,19 +171,12 @@ static void fill_lan(const struct wh_daemon *d, const struct wh_link *link, stru
 		memcpy(&row->addr6_be, &addr6, sizeof(addr6));
 }
 
-static void update_lan(struct wh_daemon *d, const char *device)
+static void update_lan(struct wh_daemon *d, const char *device, unsigned number)
 {
 	const struct wh_link *link = wh_netlink_link(d->netlink, device);
-	int number = lan_number(d, device);
 	struct wh_lan row = {};
 	bool first;
 
-	for (unsigned i = 0; number < 0 && i < WH_LAN_PROBER; i++) {
-		if (!d->lans[i].device[0])
-			number = (int)i;
-	}
-	if (number < 0)
-		return;
 	snprintf(row.device, sizeof(row.device), "%s", device);
 	if (link && link->steerable)
 		fill_lan(d, link, &row);
@@ -172,10 +184,10 @@ static void update_lan(struct wh_daemon *d, const char *device)
 	if (first && !row.ifindex)
 		wh_warn("lan: %s is not there%s; it is attached when it comes", device,
 			link ? " as a device that packets can be steered on" : "");
-	write_lan(d, (unsigned)number, &row);
+	write_lan(d, number, &row);
 	if (!row.ifindex)
 		return;
-	wh_world_set_device(d, row.ifindex, WH_ROLE_LAN, (unsigned)number, row.l2_len);
+	wh_world_set_device(d, row.ifindex, WH_ROLE_LAN, number, row.l2_len);
 	wh_world_attach(d, WH_HOOK_LAN_IN, device, row.ifindex, row.l2_len, first);
 	wh_world_attach(d, WH_HOOK_LAN_OUT, device, row.ifindex, row.l2_len, first);
 }
@@ -200,6 +212,7 @@ void wh_world_update(struct wh_daemon *d)
 {
 	wh_world_hooks(d);
 	wh_flip(d);
+	wh_policy_follow(d);
 	wh_routes_update(d);
 }
 
@@ -210,7 +223,7 @@ void wh_world_hooks(struct wh_daemon *d)
 			wh_world_wan(d, wan);
 	}
 	for (unsigned i = 0; i < d->config.n_lans; i++)
-		update_lan(d, d->config.lan[i]);
+		update_lan(d, d->config.lan[i], d->lan_number[i]);
 	if (d->prober)
 		wh_world_attach(d, WH_HOOK_PROBE_IN, WH_PROBER_DEVICE, wh_prober_ifindex(d->prober), ETH_HLEN, false);
 }
@@ -263,6 +276,7 @@ void wh_world_forget(struct wh_daemon *d, const struct wh_wan old_wans[WH_MAX_WA
 			continue;
 		wh_detach(d->bpf_dir, WH_HOOK_LAN_IN, old->device, old->ifindex);
 		wh_detach(d->bpf_dir, WH_HOOK_LAN_OUT, old->device, old->ifindex);
-		write_lan(d, lan, &no_lan);
+		if (!strcmp(d->lans[lan].device, old->device)) /* else another has the number already */
+			write_lan(d, lan, &no_lan);
 	}
 }

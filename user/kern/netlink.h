@@ -45,6 +45,7 @@ struct wh_link {
 	bool up; /* administratively */
 	bool carrier;
 	uint32_t mtu;
+	uint16_t vlan; /* a VLAN's device: its number; else 0 */
 };
 
 /* The link of that name, or NULL.  Valid until the next read. */

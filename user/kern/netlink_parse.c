@@ -110,16 +110,43 @@ static bool get_prefix(const struct nlattr *attr, int family, unsigned len, stru
 
 /* --- links ------------------------------------------------------------------------------------------------ */
 
+/* Attributes within one, which may be missing. */
+static void read_nested(const struct nlattr *nest, const struct nlattr **by_type, unsigned max)
+{
+	struct attrs attrs = {by_type, max};
+
+	for (unsigned i = 0; i <= max; i++)
+		by_type[i] = NULL;
+	if (nest)
+		mnl_attr_parse_nested(nest, note_attr, &attrs);
+}
+
+static bool is_kind(const struct nlattr *attr, const char *kind)
+{
+	char text[16];
+
+	return get_name(attr, text, sizeof(text)) && !strcmp(text, kind);
+}
+
 static bool is_bridge_port(const struct nlattr *linkinfo)
 {
-	const struct nlattr *by_type[IFLA_INFO_SLAVE_KIND + 1] = {};
-	struct attrs attrs = {by_type, IFLA_INFO_SLAVE_KIND};
-	char kind[16] = "";
+	const struct nlattr *by_type[IFLA_INFO_SLAVE_KIND + 1];
 
-	if (!linkinfo)
-		return false;
-	mnl_attr_parse_nested(linkinfo, note_attr, &attrs);
-	return get_name(by_type[IFLA_INFO_SLAVE_KIND], kind, sizeof(kind)) && !strcmp(kind, "bridge");
+	read_nested(linkinfo, by_type, IFLA_INFO_SLAVE_KIND);
+	return is_kind(by_type[IFLA_INFO_SLAVE_KIND], "bridge");
+}
+
+static uint16_t vlan_of(const struct nlattr *linkinfo)
+{
+	const struct nlattr *by_type[IFLA_INFO_DATA + 1], *data[IFLA_VLAN_ID + 1];
+	uint16_t vlan = 0;
+
+	read_nested(linkinfo, by_type, IFLA_INFO_DATA);
+	if (!is_kind(by_type[IFLA_INFO_KIND], "vlan"))
+		return 0;
+	read_nested(by_type[IFLA_INFO_DATA], data, IFLA_VLAN_ID);
+	get_bytes(data[IFLA_VLAN_ID], &vlan, sizeof(vlan));
+	return vlan;
 }
 
 static bool has_carrier(unsigned flags, uint8_t operstate)
@@ -173,6 +200,7 @@ static int take_link(struct wh_picture *p, const struct nlmsghdr *nlh, bool *rou
 	l.link.up = info->ifi_flags & IFF_UP;
 	l.link.carrier = has_carrier(info->ifi_flags, get_u8(attr[IFLA_OPERSTATE], 0));
 	l.link.mtu = get_u32(attr[IFLA_MTU], 0);
+	l.link.vlan = vlan_of(attr[IFLA_LINKINFO]);
 	if (is_bridge_port(attr[IFLA_LINKINFO]))
 		l.bridge = get_u32(attr[IFLA_MASTER], 0);
 	changed = wh_picture_put_link(p, &l);

@@ -31,12 +31,13 @@ static const struct {
 	{                                                                                                              \
 		name, offsetof(struct wh_tables, field), true                                                          \
 	}
-	PIN(steer, "wh_steer"),	    PIN(signals, "wh_signals"), PIN(wans, "wh_wans"),
-	PIN(lans, "wh_lans"),	    PIN(devices, "wh_devices"), PIN(routes, "wh_routes"),
-	PIN(classes, "wh_classes"), PIN(buckets, "wh_buckets"), PIN(counters, "wh_counters"),
-	PIN(reasons, "wh_reasons"), PIN(clients, "wh_clients"), PIN(slow, "wh_slow"),
-	PIN(meta, "wh_meta"),	    PINS_OF(flows, "wh_flows"), PINS_OF(replies, "wh_replies"),
-	PINS_OF(binds, "wh_binds"), PINS_OF(ports, "wh_ports"), PINS_OF(fragments, "wh_fragments"),
+	PIN(steer, "wh_steer"),	    PIN(signals, "wh_signals"),	  PIN(wans, "wh_wans"),
+	PIN(lans, "wh_lans"),	    PIN(devices, "wh_devices"),	  PIN(routes, "wh_routes"),
+	PIN(classes, "wh_classes"), PIN(buckets, "wh_buckets"),	  PIN(counters, "wh_counters"),
+	PIN(reasons, "wh_reasons"), PIN(clients, "wh_clients"),	  PIN(slow, "wh_slow"),
+	PIN(rules, "wh_rules"),	    PIN(prefixes, "wh_prefixes"), PIN(domains, "wh_domains"),
+	PIN(meta, "wh_meta"),	    PINS_OF(flows, "wh_flows"),	  PINS_OF(replies, "wh_replies"),
+	PINS_OF(binds, "wh_binds"), PINS_OF(ports, "wh_ports"),	  PINS_OF(fragments, "wh_fragments"),
 	PINS_OF(sweep, "wh_sweep"),
 #undef PIN
 #undef PINS_OF

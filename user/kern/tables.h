@@ -22,7 +22,8 @@
 
 struct wh_tables {
 	/* descriptors */
-	int steer, signals, wans, lans, devices, routes, classes, buckets, counters, reasons, clients, slow, meta;
+	int steer, signals, wans, lans, devices, routes, classes, buckets, rules, prefixes, domains, counters, reasons,
+		clients, slow, meta;
 	int flows[WH_FAMILIES], replies[WH_FAMILIES], binds[WH_FAMILIES], ports[WH_FAMILIES], fragments[WH_FAMILIES],
 		sweep[WH_FAMILIES];
 	/* mapped */
