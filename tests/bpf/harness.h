@@ -212,6 +212,7 @@ unsigned lab_binds(void);
 unsigned lab_ports(void);
 unsigned lab_ports_in_use(void); /* without those freed a short time ago */
 void lab_forget_flows(void);
+void lab_forget_pending(void);
 /* Every flow has its reply, every binding its ports, and the other way round; counts agree. */
 void lab_expect_consistent(void);
 

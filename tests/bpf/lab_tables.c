@@ -196,10 +196,16 @@ static void clear_pinned(const char *name)
 		clear(map);
 }
 
+void lab_forget_pending(void)
+{
+	clear_pinned("wh_pending4");
+	clear_pinned("wh_pending6");
+}
+
 void lab_forget_flows(void)
 {
-	static const char *const others[] = {"wh_pending4",   "wh_pending6",   "wh_inbound4", "wh_inbound6",
-					     "wh_fragments4", "wh_fragments6", "wh_clients"};
+	static const char *const others[] = {"wh_inbound4", "wh_inbound6", "wh_fragments4", "wh_fragments6",
+					     "wh_clients"};
 
 	for (unsigned family = 0; family < WH_FAMILIES; family++) {
 		clear(lab.t.flows[family]);
@@ -207,6 +213,7 @@ void lab_forget_flows(void)
 		clear(lab.t.binds[family]);
 		clear(lab.t.ports[family]);
 	}
+	lab_forget_pending();
 	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		clear_pinned(others[i]);
 }

@@ -21,9 +21,10 @@ static const char *const rules_src4[] = {"192.168.1.0", "192.168.2.0", "10.5.0.0
 static const char *const rules_dst4[] = {"20.1.1.0", "20.1.2.0", "34.96.0.0", "8.8.8.0", "1.1.1.0"};
 static const char *const rules_src6[] = {"fd00:1:0:1::", "fd00:1:0:2::", "2001:db8:5::", "2001:db8:5:8000::", "fd77::"};
 static const char *const rules_dst6[] = {"2001:db8:f1::", "2001:db8:f1:8000::", "2600:1f00::", "2a00:1450::", "3fff::"};
-static const char *const rules_names[] = {"example.net", "a.example.net", "b.a.example.net", "xexample.net",
-					  "zoom.us",	 "us",		  "deep.zoom.us",    "other.example"};
-static const uint8_t rules_protos[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_GRE, IPPROTO_SCTP};
+static const char *const rules_names[] = {"example.net", "a.example.net", "b.a.example.net", "xexample.net", "zoom.us",
+					  "us",		 "deep.zoom.us",  "other.example"};
+static const uint8_t rules_protos[] = {IPPROTO_TCP,    IPPROTO_UDP, IPPROTO_ICMP,
+				       IPPROTO_ICMPV6, IPPROTO_GRE, IPPROTO_SCTP};
 static const uint16_t rules_vlans[] = {10, 20, 30};
 
 #define RULES_NAMES (sizeof(rules_names) / sizeof(rules_names[0]))
@@ -56,7 +57,7 @@ static inline void clear_host_bits(struct wh_conf_prefix *prefix)
 	uint8_t *bytes = prefix->addr.family == WH_V4 ? (uint8_t *)&prefix->addr.v4 : (uint8_t *)&prefix->addr.v6;
 
 	for (unsigned bit = prefix->len; bit < (prefix->addr.family == WH_V4 ? 32 : 128); bit++)
-		bytes[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+		bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 }
 
 static inline struct wh_conf_prefix random_prefix(bool src)

@@ -81,8 +81,8 @@ static struct wh_vector marks_of(uint32_t mark)
 	struct wh_vector lines = set.rules.mark_any;
 
 	for (unsigned i = 0; i < set.rules.n_marks; i++) {
-		for (unsigned w = 0; (mark & set.rules.marks[i].mask) == set.rules.marks[i].value && w < WH_VECTOR_WORDS;
-		     w++)
+		for (unsigned w = 0;
+		     (mark & set.rules.marks[i].mask) == set.rules.marks[i].value && w < WH_VECTOR_WORDS; w++)
 			lines.word[w] |= set.rules.marks[i].lines.word[w];
 	}
 	return lines;
@@ -99,7 +99,8 @@ static int look_up(const struct linear_packet *p)
 	for (unsigned w = 0; w < r->words; w++) {
 		uint64_t lines = from.word[w] & to.word[w] & names.word[w] & marks.word[w] & r->in[in].word[w] &
 				 r->proto[p->proto].word[w] & r->dscp[p->dscp].word[w] &
-				 r->sport_lines[r->sport[p->sport]].word[w] & r->dport_lines[r->dport[p->dport]].word[w];
+				 r->sport_lines[r->sport[p->sport]].word[w] &
+				 r->dport_lines[r->dport[p->dport]].word[w];
 
 		if (lines)
 			return (int)(w * 64 + (unsigned)__builtin_ctzll(lines));
