@@ -12,8 +12,10 @@
 #include "linear_match.h"
 #include "random.h"
 
+#ifndef RULES_LANS
 #define RULES_LANS 2
 #define RULES_CLASSES 5
+#endif
 #define RULES_MARKS 12
 #define RULES_OWN_MARK 0xff000000U /* bits that no line may ask for */
 

@@ -6,7 +6,8 @@
 
 /* --- kinds of devices ------------------------------------------------------------------------------------- */
 
-static struct wh_link link_of_kind(uint16_t type, unsigned flags)
+/* `put_more` adds attributes; NULL: there are no others. */
+static struct wh_link link_with(uint16_t type, unsigned flags, void (*put_more)(struct nlmsghdr *nlh))
 {
 	char buf[256] __attribute__((aligned(8))) = {};
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
@@ -22,10 +23,55 @@ static struct wh_link link_of_kind(uint16_t type, unsigned flags)
 	info->ifi_flags = flags;
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, "device7");
 	mnl_attr_put(nlh, IFLA_ADDRESS, ETH_ALEN, "\x02\0\0\0\0\7");
+	if (put_more)
+		put_more(nlh);
 	assert_int_equal(wh_picture_take(&picture, nlh, false, &stale), 1);
 	link = ((struct wh_picture_link *)picture.links.items)->link;
 	wh_picture_free(&picture);
 	return link;
+}
+
+static struct wh_link link_of_kind(uint16_t type, unsigned flags)
+{
+	return link_with(type, flags, NULL);
+}
+
+static void put_info(struct nlmsghdr *nlh, const char *kind, bool with_number)
+{
+	struct nlattr *info = mnl_attr_nest_start(nlh, IFLA_LINKINFO), *data;
+
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, kind);
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+	mnl_attr_put_u16(nlh, IFLA_VLAN_PROTOCOL, htons(ETH_P_8021Q));
+	if (with_number)
+		mnl_attr_put_u16(nlh, IFLA_VLAN_ID, 20);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+}
+
+static void put_vlan(struct nlmsghdr *nlh)
+{
+	put_info(nlh, "vlan", true);
+}
+
+static void put_vlan_without_number(struct nlmsghdr *nlh)
+{
+	put_info(nlh, "vlan", false);
+}
+
+/* The same attribute means something else there. */
+static void put_bridge(struct nlmsghdr *nlh)
+{
+	put_info(nlh, "bridge", true);
+}
+
+static void test_vlans(void **state)
+{
+	(void)state;
+	assert_int_equal(link_with(ARPHRD_ETHER, IFF_BROADCAST, put_vlan).vlan, 20);
+	assert_int_equal(link_with(ARPHRD_ETHER, IFF_BROADCAST, put_vlan_without_number).vlan, 0);
+	assert_int_equal(link_with(ARPHRD_ETHER, IFF_BROADCAST, put_bridge).vlan, 0);
+	assert_int_equal(link_of_kind(ARPHRD_ETHER, IFF_BROADCAST).vlan, 0);
 }
 
 static void test_kinds(void **state)
@@ -219,9 +265,9 @@ static void test_neighbour6(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_kinds),	    TEST(test_tun),	  TEST(test_address_order),
-		TEST(test_linklocal),	    TEST(test_tentative), TEST(test_duplicate),
-		TEST(test_worse_addresses), TEST(test_temporary), TEST(test_neighbour6),
+		TEST(test_kinds),     TEST(test_vlans),	     TEST(test_tun),	   TEST(test_address_order),
+		TEST(test_linklocal), TEST(test_tentative),  TEST(test_duplicate), TEST(test_worse_addresses),
+		TEST(test_temporary), TEST(test_neighbour6),
 	};
 
 	return RUN_IN_NAMESPACE("netlink IPv6", tests);
