@@ -55,7 +55,7 @@ void rules_set_classes(const uint8_t wans[RULES_CLASSES])
 	for (uint32_t class = 0; class < RULES_CLASSES; class += 1) {
 		union wh_masks masks = {
 			.keep4 = wans[class], .fresh4 = wans[class], .keep6 = wans[class], .fresh6 = wans[class]};
-		struct wh_class row = {.affinity = WH_AFFINITY_FLOW, .on_none = WH_NONE_REJECT};
+		struct wh_class row = {.affinity = WH_AFFINITY_FLOW, .on_none = WH_NONE_REJECT, .allowed = 0xff};
 
 		snprintf(row.name, sizeof(row.name), "class%u", class);
 		fill_table(&table, wans[class]);
