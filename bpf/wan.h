@@ -158,8 +158,11 @@ static __always_inline int open_shown(const struct packet *p, __u32 via)
 		from.class = pending->class;
 		from.flags = 0;
 		__builtin_memcpy(from.client_mac, pending->client_mac, ETH_ALEN);
-		if (!choice_of(from.class, &choice) && (choice.fresh & (1U << (pending->wan & 7))))
+		if (from.wan == WH_WAN_NONE && pending->wan < WH_MAX_WANS && !choice_of(from.class, &choice) &&
+		    (choice.fresh & (1U << pending->wan))) {
 			from.wan = pending->wan;
+			from.chosen = 1;
+		}
 	} else {
 		reason = is_steered(p, to);
 		if (reason)

@@ -188,7 +188,7 @@ struct wh_bind6_key {
 
 struct wh_bind {
 	__u32 users;
-	__u8 home; /* the WAN that new sessions of the endpoint go by while their class permits it */
+	__u8 home; /* the WAN that new sessions of the endpoint go by while their class permits it, or WH_WAN_NONE */
 	__u8 pad[3];
 	__u32 port_be
 		[WH_MAX_WANS]; /* external port by WAN number, 0 where it has none; 32 bits for compare-and-exchange */
