@@ -15,6 +15,15 @@
 
 /* --- out ------------------------------------------------------------------------------------------------ */
 
+/* Whether what came in by that device came by another LAN than the flow's own. */
+static __always_inline int is_elsewhere(const flow_t *flow, __u32 ifindex)
+{
+	__u32 number = flow->lan;
+	struct wh_lan *lan = bpf_map_lookup_elem(&wh_lans, &number);
+
+	return !lan || lan->ifindex != ifindex;
+}
+
 /* The client's MAC changed (another box took its address): its answers go to the new one. */
 static __always_inline void learn_client_mac(const struct packet *p, const struct route *r)
 {
