@@ -25,9 +25,10 @@ static __always_inline __u8 server_seen(const flow_key_t *key, const flow_t *flo
 	return reply ? reply->tcp : 0;
 }
 
+/* Reset by either end, which stands in the flow alone; or closed by both. */
 static __always_inline int is_over(__u8 client_seen, __u8 server_seen)
 {
-	return ((client_seen | server_seen) & WH_TCP_RST) || (client_seen & server_seen & WH_TCP_FIN);
+	return (client_seen & WH_TCP_RST) || (client_seen & server_seen & WH_TCP_FIN);
 }
 
 COLD int timer_of(const flow_key_t *key, const flow_t *flow, __u64 pin_word)

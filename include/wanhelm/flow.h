@@ -65,6 +65,7 @@ enum wh_tcp_seen {
 	WH_TCP_SYN = 1 << 0,
 	WH_TCP_ACKED = 1 << 1, /* a segment with ACK and without SYN: from the client, it proves an answer came */
 	WH_TCP_FIN = 1 << 2,
+	/* Of a flow: either end has reset the session and neither has spoken since.  Of a reply: look at the flow. */
 	WH_TCP_RST = 1 << 3,
 };
 
