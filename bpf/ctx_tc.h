@@ -185,9 +185,16 @@ static __always_inline int ctx_is_mine(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Make the first `len` bytes (or all there are) readable at ctx_data(). Pointers into the packet become invalid. */
+/*
+ * Make the first `len` bytes (or all there are) readable at ctx_data(): most packets have them there, and the helper is
+ * not for nothing.  Pointers into the packet become invalid.
+ */
 static __always_inline int ctx_pull(struct __sk_buff *skb, __u32 len)
 {
+	__u32 there = ctx_end(skb) - ctx_data(skb);
+
+	if (there >= len || there == ctx_len(skb))
+		return 0;
 	return bpf_skb_pull_data(skb, len < ctx_len(skb) ? len : ctx_len(skb));
 }
 
