@@ -90,7 +90,8 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/wanhelmd $(DESTDIR)$(PREFIX)/sbin/wanhelmd
 	install -D -m 755 $(B)/wanhelm $(DESTDIR)$(PREFIX)/bin/wanhelm
 	install -d $(SHARE)/man/man5 $(SHARE)/man/man8 $(SHARE)/doc/wanhelm $(UNITS) $(DESTDIR)/etc/wanhelm
-	sed 's#/usr/local/#$(PREFIX)/#' share/wanhelmd.service > $(UNITS)/wanhelmd.service
+	for unit in wanhelmd wanhelm-boot; do \
+		sed 's#/usr/local/#$(PREFIX)/#' share/$$unit.service > $(UNITS)/$$unit.service || exit 1; done
 	sed 's#/usr/local/#$(PREFIX)/#' share/man/wanhelm.yaml.5 > $(SHARE)/man/man5/wanhelm.yaml.5
 	install -m 644 share/man/*.8 $(SHARE)/man/man8
 	install -D -m 644 share/completion/wanhelm.bash $(SHARE)/bash-completion/completions/wanhelm

@@ -18,7 +18,7 @@ DAEMON = os.path.join(os.path.dirname(COMMAND), "wanhelmd")
 MAN = ROOT / "share/man"
 PAGES = sorted(path.name for path in MAN.iterdir())
 COMPLETION = ROOT / "share/completion/wanhelm.bash"
-UNIT = ROOT / "share/wanhelmd.service"
+UNITS = sorted(path.name for path in (ROOT / "share").glob("*.service"))
 HEADERS = sorted((ROOT / "include/wanhelm").glob("*.h"))
 MAPS = (ROOT / "docs/maps.md").read_text()
 
@@ -263,12 +263,13 @@ def test_manual_is_sound(page):
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.parametrize("name", UNITS)
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
-def test_unit_is_sound(tmp_path):
-    unit = tmp_path / UNIT.name
-    text = UNIT.read_text().replace("/usr/local/sbin/wanhelmd", DAEMON)
-    assert f"ExecStart={DAEMON}\n" in text
-    unit.write_text(text)
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=20,
-                          check=False)
+def test_unit_is_sound(tmp_path, name):
+    for other in UNITS:
+        text = (ROOT / "share" / other).read_text().replace("/usr/local/sbin/wanhelmd", DAEMON)
+        assert re.search(rf"^ExecStart={DAEMON}( --boot)?$", text, re.M)
+        (tmp_path / other).write_text(text)
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", tmp_path / name], capture_output=True, text=True,
+                          timeout=20, check=False)
     assert (done.returncode, done.stderr) == (0, "")

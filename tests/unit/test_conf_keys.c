@@ -20,8 +20,9 @@ static const struct section {
 	const char *later[MAX_WORDS];
 } sections[] = {
 	{TOP("@: {}"),
-	 {"lan", "firewall", "firewall-recheck", "accel", "wans", "probes", "failback", "limits", "mark", "classes"},
-	 {"include", "boot", "all-down", "damping", "hooks", "dashboard", "sets"}},
+	 {"lan", "firewall", "firewall-recheck", "boot", "accel", "wans", "probes", "failback", "limits", "mark",
+	  "classes"},
+	 {"include", "all-down", "damping", "hooks", "dashboard", "sets"}},
 	{BYPASS WANS "lan: [{device: lan0}, {@: {}}]\n", {"device", "accel"}, {"include"}},
 	{LAN BYPASS "wans: {@: {device: w}}\n", {NULL}, {"include"}},
 	{LAN BYPASS WANS "  cable: {@: {}}\n",

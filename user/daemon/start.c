@@ -260,6 +260,20 @@ static int give_up(struct wh_daemon *d, int err)
 	return err;
 }
 
+/* The data plane stands: what works beside it, and then the way is open. */
+static int start_others(struct wh_daemon *d, char *error, size_t error_len)
+{
+	int err = start_prober(d, error, error_len);
+
+	if (!err)
+		err = wh_slow_start(d);
+	if (!err)
+		err = wh_neighbours_start(d);
+	if (!err)
+		err = start_timers(d);
+	return err ? err : wh_firewall_open(d, error, error_len);
+}
+
 int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *error, size_t error_len)
 {
 	int err;
@@ -272,6 +286,8 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 	snprintf(error, error_len, "out of memory");
 	d->config = *config;
 	err = open_sockets(d, error, error_len);
+	if (!err)
+		err = wh_firewall_boot(config, d->bpf_dir, error, error_len); /* loading takes a second or two */
 	if (!err)
 		err = open_kernel(d, error, error_len);
 	if (err)
@@ -292,13 +308,7 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 		snprintf(error, error_len, "%s", d->hook_error);
 		return give_up(d, d->hook_err);
 	}
-	err = start_prober(d, error, error_len);
-	if (!err)
-		err = wh_slow_start(d);
-	if (!err)
-		err = wh_neighbours_start(d);
-	if (!err)
-		err = start_timers(d);
+	err = start_others(d, error, error_len);
 	return err ? give_up(d, err) : 0;
 }
 
