@@ -26,7 +26,7 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Iinclu
 LDLIBS    = $(shell pkg-config --libs $(LIBS)) -lm
 
 # What stands in which folder is what it is linked into; a new file is found by itself.
-BPF     := steer4 steer6 sweep4 sweep6 explain4 explain6
+BPF     := steer4 steer6 sweep4 sweep6 explain4 explain6 bind4 bind6
 DAEMON  := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/kern/*.c user/prober/*.c user/ctl/*.c user/daemon/*.c)
 COMMAND := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/kern/*.c user/ctl/*.c user/cli/*.c)
 UNIT    := $(wildcard tests/unit/test_*.c)
@@ -57,6 +57,9 @@ $(B)/sweep%.bpf.o: bpf/sweep.bpf.c $(B)/.deps
 	$(compile_bpf)
 
 $(B)/explain%.bpf.o: bpf/explain.bpf.c $(B)/.deps
+	$(compile_bpf)
+
+$(B)/bind%.bpf.o: bpf/bind.bpf.c $(B)/.deps
 	$(compile_bpf)
 
 $(B)/%.skel.h: $(B)/%.bpf.o
@@ -93,7 +96,8 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/wanhelmd $(DESTDIR)$(PREFIX)/sbin/wanhelmd
 	install -D -m 755 $(B)/wanhelm $(DESTDIR)$(PREFIX)/bin/wanhelm
 	install -d $(SHARE)/man/man5 $(SHARE)/man/man8 $(SHARE)/doc/wanhelm $(UNITS) $(DESTDIR)/etc/wanhelm
-	sed 's#/usr/local/#$(PREFIX)/#' share/wanhelmd.service > $(UNITS)/wanhelmd.service
+	for unit in wanhelmd wanhelm-boot; do \
+		sed 's#/usr/local/#$(PREFIX)/#' share/$$unit.service > $(UNITS)/$$unit.service || exit 1; done
 	sed 's#/usr/local/#$(PREFIX)/#' share/man/wanhelm.yaml.5 > $(SHARE)/man/man5/wanhelm.yaml.5
 	install -m 644 share/man/*.8 $(SHARE)/man/man8
 	install -D -m 644 share/completion/wanhelm.bash $(SHARE)/bash-completion/completions/wanhelm

@@ -15,9 +15,10 @@ struct origin {
 	__u8 client_mac[ETH_ALEN];
 	__u8 lan; /* LAN number; WH_FLOW_KERNEL: the WAN that the kernel sends it by */
 	__u8 class;
-	__u8 flags; /* WH_FLOW_PROBE, _KERNEL, _INBOUND */
-	__u8 wan;   /* the WAN it must use, or WH_WAN_NONE: the class chooses */
-	__u16 line; /* what chose the class, as in the flow */
+	__u8 flags;  /* WH_FLOW_PROBE, _KERNEL, _INBOUND */
+	__u8 wan;    /* the WAN it must use, or WH_WAN_NONE: the class chooses */
+	__u8 chosen; /* the class has chosen that WAN: its endpoint's further sessions go by it, too */
+	__u16 line;  /* what chose the class, as in the flow */
 	__u16 policy;
 };
 
@@ -172,11 +173,11 @@ static __always_inline int flow_bind(const struct packet *p, const struct origin
 	if (reason)
 		return reason;
 	if (needs_bind(p, &lease)) {
-		bind = bind_get(p, wan_number, &reason);
+		bind = bind_get(p, &reason);
 		if (!bind)
 			return reason;
-		/* Not by its home: then its class no longer permits that one, and this is home from now on. */
-		if (bind->home != wan_number)
+		/* Not by its home: then there was none, or its class no longer permits it. */
+		if (from->chosen && bind->home != wan_number)
 			bind->home = wan_number;
 	}
 	reason = flow_insert(p, from, wan_number, wan, &lease, bind);
@@ -226,7 +227,10 @@ static __always_inline int flow_open(const struct packet *p, struct origin *from
 
 	if (wan < 0)
 		return wan;
-	from->wan = wan;
+	if (from->wan == WH_WAN_NONE) {
+		from->wan = wan;
+		from->chosen = 1;
+	}
 	return flow_enter(p, from);
 }
 

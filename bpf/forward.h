@@ -16,6 +16,15 @@
 
 /* --- out ------------------------------------------------------------------------------------------------ */
 
+/* Whether what came in by that device came by another LAN than the flow's own. */
+static __always_inline int is_elsewhere(const flow_t *flow, __u32 ifindex)
+{
+	__u32 number = flow->lan;
+	struct wh_lan *lan = bpf_map_lookup_elem(&wh_lans, &number);
+
+	return !lan || lan->ifindex != ifindex;
+}
+
 /* The client's MAC changed (another box took its address): its answers go to the new one. */
 static __always_inline void learn_client_mac(const struct packet *p, const struct route *r)
 {
@@ -37,6 +46,24 @@ static __always_inline void learn_via(const struct packet *p, const struct route
 		reply->lan = r->via;
 }
 
+static __always_inline void tcp_refresh(const struct packet *p, flow_t *flow)
+{
+	__u8 seen = tcp_seen(p);
+
+	if (is_tcp_opening(p))
+		flow->tcp = seen; /* a new session under an old tuple */
+	else if (((flow->tcp & ~WH_TCP_RST) | seen) != flow->tcp)
+		flow->tcp = (flow->tcp & ~WH_TCP_RST) | seen; /* who speaks on was not reset */
+	if (p->tcp_flags & SEGMENT_ACK)
+		flow->ack_be = p->tcp_ack_be;
+	if (seen & WH_TCP_RST) {
+		reply_t *reply = reply_find(p, flow);
+
+		if (reply)
+			reply->tcp |= WH_TCP_RST;
+	}
+}
+
 static __always_inline void flow_refresh(const struct packet *p, const struct route *r)
 {
 	flow_t *flow = r->flow;
@@ -44,15 +71,8 @@ static __always_inline void flow_refresh(const struct packet *p, const struct ro
 	flow->seen_ns = r->now_ns;
 	flow->tx_packets += 1;
 	flow->tx_bytes += p->l3_len;
-	if (p->proto == IPPROTO_TCP && p->kind == PACKET_WHOLE) {
-		__u8 seen = tcp_seen(p);
-
-		if (is_tcp_opening(p))
-			flow->tcp = seen; /* a new session under an old tuple */
-		else if (((flow->tcp & ~WH_TCP_RST) | seen) != flow->tcp)
-			flow->tcp = (flow->tcp & ~WH_TCP_RST) | seen; /* who speaks on was not reset */
-		flow->ack_be = p->tcp_ack_be;
-	}
+	if (p->proto == IPPROTO_TCP && p->kind == PACKET_WHOLE)
+		tcp_refresh(p, flow);
 	if (at_egress(r->via)) {
 		if ((flow->flags & FLOW_BY_KERNEL) == WH_FLOW_KERNEL && flow->lan != r->via)
 			learn_via(p, r);
@@ -180,14 +200,50 @@ static __always_inline int pay_received(const struct packet *p, __u32 wan, const
 	return lane && lane->down.price ? rate_pay(&lane->down, p->l3_len, bpf_ktime_get_ns(), &leave_ns) : 0;
 }
 
+/*
+ * How far a RST may be ahead of what the client has acknowledged.  Only what stands exactly there ends the session at
+ * once (RFC 5961 §3), but what the server sent just before, the client has not acknowledged yet.
+ */
+#define RESET_AHEAD_MAX (1 << 20)
+
+/*
+ * The server resets the session, or speaks on after a RST of either end, and then it was none (RFC 7857 §2.2).  The
+ * flow holds what counts, because the client's next segment takes it back there: of a forged RST that hits the window
+ * the client asks whether it was meant (RFC 5961 §3.2).  The mark in the reply only says that there is something to
+ * take back.  Where both ends speak at once one may undo the other's word; their next segments set it right.
+ */
+APART int reply_reset(const struct packet *p, reply_t *reply)
+{
+	flow_key_t key = {.src_be = reply->client_be,
+			  .dst_be = p->src_be,
+			  .sport_be = reply->client_port_be,
+			  .dport_be = p->sport_be,
+			  .proto = IPPROTO_TCP};
+	flow_t *flow = bpf_map_lookup_elem(&wh_flows, &key);
+
+	if (!flow)
+		return 0;
+	if (!(p->tcp_flags & SEGMENT_RST)) {
+		flow->tcp &= ~WH_TCP_RST;
+		reply->tcp &= ~WH_TCP_RST;
+	} else if (!(flow->tcp & WH_TCP_ACKED) ||
+		   bpf_ntohl(p->tcp_seq_be) - bpf_ntohl(flow->ack_be) < RESET_AHEAD_MAX) {
+		flow->tcp |= WH_TCP_RST;
+		reply->tcp |= WH_TCP_RST;
+	}
+	return 0;
+}
+
 static __always_inline void reply_refresh(const struct packet *p, __u32 wan, reply_t *reply)
 {
 	reply->rx_packets += 1;
 	reply->rx_bytes += p->l3_len;
+	if ((p->tcp_flags & SEGMENT_RST) || (reply->tcp & WH_TCP_RST))
+		reply_reset(p, reply);
 	if (p->tcp_flags & SEGMENT_SYN)
 		reply->tcp = tcp_seen(p); /* perhaps a new session under an old tuple */
-	else if ((p->tcp_flags & (SEGMENT_FIN | SEGMENT_RST)) || (reply->tcp & WH_TCP_RST))
-		reply->tcp = (reply->tcp & ~WH_TCP_RST) | tcp_seen(p); /* who speaks on was not reset (RFC 7857 §2.2) */
+	else if (p->tcp_flags & SEGMENT_FIN)
+		reply->tcp |= WH_TCP_FIN;
 	count_heard(reply->class, wan, p->l3_len, bpf_ktime_get_ns());
 }
 

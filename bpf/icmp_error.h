@@ -196,6 +196,21 @@ static __always_inline flow_t *error_flow(const struct quote *q)
 	return bpf_map_lookup_elem(&wh_flows, &key);
 }
 
+/*
+ * Whether the flow is one that the error's sender may speak of.  A host on another LAN may not, whatever it knows; the
+ * router itself may; and what the kernel carries, the kernel's own tracking has looked at.
+ */
+static __always_inline int may_speak_of(const struct __sk_buff *skb, const flow_t *flow, __u32 via)
+{
+	if (flow->flags & WH_FLOW_FOREIGN)
+		return 0;
+	if (flow->flags & WH_FLOW_KERNEL)
+		return at_egress(via);
+	if (!at_egress(via))
+		return !is_elsewhere(flow, ctx_ifindex(skb));
+	return !ctx_is_forwarded(skb) || !is_elsewhere(flow, CTX_LOAD(skb, ingress_ifindex));
+}
+
 /* From the LAN, or from the kernel. A verdict, -reason or ERROR_UNKNOWN; the error's source becomes the flow's. */
 COLD int error_out(struct __sk_buff *skb, const struct packet *p, __u32 via)
 {
@@ -211,7 +226,7 @@ COLD int error_out(struct __sk_buff *skb, const struct packet *p, __u32 via)
 	if (reason == -WH_REASON_CHECKSUM)
 		return reason;
 	r->flow = reason ? NULL : error_flow(&q);
-	if (!r->flow || (!at_egress(via) && (r->flow->flags & (WH_FLOW_KERNEL | WH_FLOW_FOREIGN))))
+	if (!r->flow || !may_speak_of(skb, r->flow, via))
 		return ERROR_UNKNOWN;
 	if (!error_checksum_right(skb, p))
 		return -WH_REASON_CHECKSUM;

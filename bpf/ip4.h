@@ -112,8 +112,7 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct packet *p, __u
 	__u32 header_len, offset;
 
 	/* Whole headers in the linear part: then a header that does not fit is truly cut short. */
-	if (ctx_data(skb) + wh_l2_len + IP_HEADER_MAX + 60 > ctx_end(skb) &&
-	    ctx_pull(skb, wh_l2_len + IP_HEADER_MAX + 60))
+	if (ctx_pull(skb, wh_l2_len + IP_HEADER_MAX + 60))
 		return -WH_REASON_MALFORMED;
 	ip = ctx_data(skb) + wh_l2_len;
 	if ((void *)(ip + 1) > ctx_end(skb))

@@ -115,7 +115,7 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct packet *p, __u
 	struct walk w = {};
 	int reason;
 
-	if (ctx_data(skb) + at + 60 > ctx_end(skb) && ctx_pull(skb, at + 60))
+	if (ctx_pull(skb, at + 60))
 		return -WH_REASON_MALFORMED;
 	ip = ctx_data(skb) + wh_l2_len;
 	if ((void *)(ip + 1) > ctx_end(skb))
@@ -141,7 +141,7 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct packet *p, __u
 		p->fragment_id_be = w.fragment_id_be;
 		if (at > wh_l2_len + sizeof(*ip) + EXTENSIONS_LEN_MAX)
 			return -WH_REASON_MALFORMED;
-		if (at + 60 > ctx_len(skb) ? ctx_pull(skb, ctx_len(skb)) : ctx_pull(skb, at + 60))
+		if (ctx_pull(skb, at + 60))
 			return -WH_REASON_MALFORMED;
 	}
 	if (at - wh_l2_len > p->l3_len)

@@ -148,15 +148,6 @@ COLD int lan_in_fragment(struct __sk_buff *skb, struct packet *p)
 	return VERDICT_NEXT;
 }
 
-/* Whether the packet came in by another LAN device than the flow's own. */
-static __always_inline int is_elsewhere(const struct __sk_buff *skb, const flow_t *flow)
-{
-	__u32 number = flow->lan;
-	struct wh_lan *lan = bpf_map_lookup_elem(&wh_lans, &number);
-
-	return !lan || lan->ifindex != ctx_ifindex(skb);
-}
-
 /* A client that moved to another LAN, or one that pretends: the kernel's rules say which, and wan_out then learns it. */
 COLD int show_moved(struct __sk_buff *skb, const struct packet *p)
 {
@@ -208,7 +199,7 @@ static __always_inline int lan_in_known(struct __sk_buff *skb, struct packet *p,
 		return -WH_REASON_KERNEL_OWN;
 	if (flags & WH_FLOW_KERNEL)
 		return show(skb, WH_MARK_UP);
-	if (is_elsewhere(skb, r->flow))
+	if (is_elsewhere(r->flow, ctx_ifindex(skb)))
 		return show_moved(skb, p);
 	/* A new session under the tuple of one that is over: new to the firewall, too. */
 	if (is_tcp_opening(p) && (r->flow->tcp & (WH_TCP_FIN | WH_TCP_RST)) && firewall_is_asked(steer_global()))

@@ -11,13 +11,31 @@
 /* Flags that belong to the flow, not to its WAN. */
 #define FLOW_OWN_FLAGS (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN)
 
+/* Another client's mapping on the WAN that it is on: the packet turns around there. */
+static __always_inline int is_turned_around(const struct packet *p, const flow_t *flow)
+{
+	struct wh_wan *wan = wan_row(flow->pin.wan);
+
+	return wan && is_external(wan, &p->dst_be);
+}
+
+/* The one WAN by which the destination is reached (a modem's page, another client's mapping), or WH_WAN_NONE. */
+static __always_inline __u32 destination_wan(const struct packet *p, const flow_t *flow)
+{
+	struct wh_route route = route_of(&p->dst_be);
+
+	if (route.kind == WH_ROUTE_WAN)
+		return route.wan;
+	return is_turned_around(p, flow) ? flow->pin.wan : WH_WAN_NONE;
+}
+
 /* --- moving --------------------------------------------------------------------------------------------- */
 
 /*
  * The flow's binding for WAN `to`, counted in: a flow that was translated is counted already.  *bind is NULL
  * where its port is not translated there.
  */
-static __always_inline int move_bind(const struct packet *p, const flow_t *flow, __u32 to, const struct lease *lease,
+static __always_inline int move_bind(const struct packet *p, const flow_t *flow, const struct lease *lease,
 				     struct wh_bind **bind)
 {
 	bind_key_t key = bind_key(p);
@@ -26,17 +44,21 @@ static __always_inline int move_bind(const struct packet *p, const flow_t *flow,
 	*bind = NULL;
 	if (!needs_bind(p, lease))
 		return 0;
-	*bind = flow->flags & WH_FLOW_NAT ? bpf_map_lookup_elem(&wh_binds, &key) : bind_get(p, to, &reason);
+	*bind = flow->flags & WH_FLOW_NAT ? bpf_map_lookup_elem(&wh_binds, &key) : bind_get(p, &reason);
 	return *bind ? 0 : reason;
 }
 
-/* After the move: the endpoint's home is where its flow went; who is no longer translated is counted out. */
-static __always_inline void settle_bind(const struct packet *p, struct wh_bind *bind, __u8 was_nat, __u32 to)
+/*
+ * After the move: the endpoint's home is where its flow went, unless only its destination sent it there; who is no
+ * longer translated is counted out.
+ */
+static __always_inline void settle_bind(const struct packet *p, const flow_t *flow, struct wh_bind *bind, __u8 was_nat)
 {
 	bind_key_t key = bind_key(p);
 
 	if (bind) {
-		bind->home = to;
+		if (destination_wan(p, flow) >= WH_MAX_WANS)
+			bind->home = flow->pin.wan;
 	} else if (was_nat) {
 		bind = bpf_map_lookup_elem(&wh_binds, &key);
 		if (bind)
@@ -87,7 +109,7 @@ static __always_inline int flow_rebind(const struct packet *p, flow_t *flow, uni
 	m->key = flow_key(p);
 	reason = lease_begin(p, to, wan, own_flags, &m->lease);
 	if (!reason)
-		reason = move_bind(p, flow, to, &m->lease, &bind);
+		reason = move_bind(p, flow, &m->lease, &bind);
 	if (reason)
 		return reason;
 	reason = move_pin(p, flow, old, to, wan, bind, m);
@@ -99,7 +121,7 @@ static __always_inline int flow_rebind(const struct packet *p, flow_t *flow, uni
 	reply_delete(&m->key, &flow->external_be, old);
 	flow->external_be = m->lease.external_be;
 	flow->flags = own_flags | m->lease.flags;
-	settle_bind(p, bind, was_nat, to);
+	settle_bind(p, flow, bind, was_nat);
 	return 0;
 }
 
@@ -150,24 +172,6 @@ static __always_inline enum fate fate_of(const struct packet *p, const flow_t *f
 		return FATE_RESET;
 	class = class_row(number);
 	return class && class->on_failover == WH_FAILOVER_RESET ? FATE_RESET : FATE_MOVE;
-}
-
-/* Another client's mapping on the WAN that it is on: the packet turns around there. */
-static __always_inline int is_turned_around(const struct packet *p, const flow_t *flow)
-{
-	struct wh_wan *wan = wan_row(flow->pin.wan);
-
-	return wan && is_external(wan, &p->dst_be);
-}
-
-/* The one WAN by which the destination is reached (a modem's page, another client's mapping), or WH_WAN_NONE. */
-static __always_inline __u32 destination_wan(const struct packet *p, const flow_t *flow)
-{
-	struct wh_route route = route_of(&p->dst_be);
-
-	if (route.kind == WH_ROUTE_WAN)
-		return route.wan;
-	return is_turned_around(p, flow) ? flow->pin.wan : WH_WAN_NONE;
 }
 
 /* A fate, and for FATE_MOVE the WAN. */

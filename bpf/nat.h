@@ -57,13 +57,13 @@ static __always_inline void bind_release(struct wh_bind *bind)
 }
 
 /* The endpoint's binding, made if there is none, with this flow counted in; *reason is set where NULL is returned. */
-static __always_inline struct wh_bind *bind_get(const struct packet *p, __u8 home, int *reason)
+static __always_inline struct wh_bind *bind_get(const struct packet *p, int *reason)
 {
 	bind_key_t key = bind_key(p);
 	struct wh_bind *bind = bpf_map_lookup_elem(&wh_binds, &key);
 
 	if (!bind) {
-		struct wh_bind fresh = {.home = home};
+		struct wh_bind fresh = {.home = WH_WAN_NONE};
 
 		/* Another CPU may have been first: then its element is found below. */
 		bpf_map_update_elem(&wh_binds, &key, &fresh, BPF_NOEXIST);

@@ -25,9 +25,10 @@ static __always_inline __u8 server_seen(const flow_key_t *key, const flow_t *flo
 	return reply ? reply->tcp : 0;
 }
 
+/* Reset by either end, which stands in the flow alone; or closed by both. */
 static __always_inline int is_over(__u8 client_seen, __u8 server_seen)
 {
-	return ((client_seen | server_seen) & WH_TCP_RST) || (client_seen & server_seen & WH_TCP_FIN);
+	return (client_seen & WH_TCP_RST) || (client_seen & server_seen & WH_TCP_FIN);
 }
 
 COLD int timer_of(const flow_key_t *key, const flow_t *flow, __u64 pin_word)
@@ -68,10 +69,14 @@ static __always_inline void flow_delete(const flow_key_t *key, const flow_t *flo
 		bind_release(bind);
 }
 
+/* Before Linux 6.2 a key must stand on the function's own stack.  No key: one of zeros, which nobody has. */
+#define key_copy(key) ((key) ? *(key) : (typeof(*(key))){})
+
 /* Marked (`form->dying`) or taken out (`form->deleted`), if it is still idle. */
-COLD int expire_flow(const flow_key_t *key, __u64 now_ns)
+COLD int expire_flow(const flow_key_t *form_key, __u64 now_ns)
 {
-	flow_t *flow = key ? bpf_map_lookup_elem(&wh_flows, key) : NULL;
+	flow_key_t own = key_copy(form_key), *key = &own;
+	flow_t *flow = bpf_map_lookup_elem(&wh_flows, key);
 	sweep_t *form = sweep_form();
 	union wh_pin was, next;
 	__u32 timer;
@@ -99,9 +104,10 @@ COLD int expire_flow(const flow_key_t *key, __u64 now_ns)
 }
 
 /* A session on the dead WAN that its client is to be told about; the controller does the telling. */
-COLD int reset_flow(const flow_key_t *key, __u64 now_ns)
+COLD int reset_flow(const flow_key_t *form_key, __u64 now_ns)
 {
-	flow_t *flow = key ? bpf_map_lookup_elem(&wh_flows, key) : NULL;
+	flow_key_t own = key_copy(form_key), *key = &own;
+	flow_t *flow = bpf_map_lookup_elem(&wh_flows, key);
 	sweep_t *form = sweep_form();
 	union wh_pin was, next;
 
@@ -149,10 +155,11 @@ static __always_inline void release_ports(const bind_key_t *key, const struct wh
  * A binding without users: 0 → dying → gone → dead and deleted, a call each, so that no packet that looked it up
  * before is still about to use it when its memory goes.  Until it is dead, a new session takes it back.
  */
-COLD int expire_bind(const bind_key_t *key, __u64 now_ns)
+COLD int expire_bind(const bind_key_t *form_key, __u64 now_ns)
 {
+	bind_key_t own = key_copy(form_key), *key = &own;
+	struct wh_bind *bind = bpf_map_lookup_elem(&wh_binds, key);
 	sweep_t *form = sweep_form();
-	struct wh_bind *bind = key ? bpf_map_lookup_elem(&wh_binds, key) : NULL;
 	__u32 users;
 
 	if (!bind || !form)
@@ -175,10 +182,11 @@ COLD int expire_bind(const bind_key_t *key, __u64 now_ns)
 	return 0;
 }
 
-COLD int expire_port(const struct wh_port_key *key, __u64 now_ns)
+COLD int expire_port(const struct wh_port_key *form_key, __u64 now_ns)
 {
+	struct wh_port_key own = key_copy(form_key), *key = &own;
+	port_t *port = bpf_map_lookup_elem(&wh_ports, key);
 	sweep_t *form = sweep_form();
-	port_t *port = key ? bpf_map_lookup_elem(&wh_ports, key) : NULL;
 	__u32 freed_s = port ? *(volatile __u32 *)&port->freed_s : 0;
 
 	if (!freed_s || !form)

@@ -161,8 +161,11 @@ static __always_inline int open_shown(struct __sk_buff *skb, const struct packet
 		from.flags = 0;
 		__builtin_memcpy(from.client_mac, pending->client_mac, ETH_ALEN);
 		note_class(from.class);
-		if (!choice_of(from.class, &choice) && (choice.fresh & (1U << (pending->wan & 7))))
+		if (from.wan == WH_WAN_NONE && pending->wan < WH_MAX_WANS && !choice_of(from.class, &choice) &&
+		    (choice.fresh & (1U << pending->wan))) {
 			from.wan = pending->wan;
+			from.chosen = 1;
+		}
 	} else {
 		reason = is_steered(p, to);
 		if (reason)
@@ -186,7 +189,8 @@ static __always_inline int open_own(struct __sk_buff *skb, const struct packet *
 		return reason;
 	if (!has_ports(p->proto) || source.kind != WH_ROUTE_LOCAL || ctx_is_bound(skb))
 		return -WH_REASON_KERNEL_OWN;
-	if (source.wan < WH_MAX_WANS && (source.wan != via || ctx_is_bound_to_source(skb)))
+	if (source.wan < WH_MAX_WANS &&
+	    (source.wan != via || ctx_is_bound_to(skb, &p->src_be) || ctx_is_bound_to_source(skb)))
 		return -WH_REASON_KERNEL_OWN; /* that WAN's address was asked for */
 	if (ctx_is_forwarded(skb) && !addr_equal(&p->src_be, &wan_ip(wan)->addr_be))
 		return -WH_REASON_KERNEL_OWN;

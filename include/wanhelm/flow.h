@@ -65,6 +65,7 @@ enum wh_tcp_seen {
 	WH_TCP_SYN = 1 << 0,
 	WH_TCP_ACKED = 1 << 1, /* a segment with ACK and without SYN: from the client, it proves an answer came */
 	WH_TCP_FIN = 1 << 2,
+	/* Of a flow: either end has reset the session and neither has spoken since.  Of a reply: look at the flow. */
 	WH_TCP_RST = 1 << 3,
 };
 
@@ -190,7 +191,7 @@ struct wh_bind6_key {
 
 struct wh_bind {
 	__u32 users;
-	__u8 home; /* the WAN that new sessions of the endpoint go by while their class permits it */
+	__u8 home; /* the WAN that new sessions of the endpoint go by while their class permits it, or WH_WAN_NONE */
 	__u8 pad[3];
 	__u32 port_be
 		[WH_MAX_WANS]; /* external port by WAN number, 0 where it has none; 32 bits for compare-and-exchange */

@@ -47,8 +47,9 @@ enum wh_firewall_mode {
 
 union wh_firewall {
 	struct {
-		__u8 mode; /* enum wh_firewall_mode */
-		__u8 pad[3];
+		__u8 mode;   /* enum wh_firewall_mode */
+		__u8 closed; /* not of the data plane: who takes it out closes the way from the LANs to the WANs */
+		__u8 pad[2];
 		__u32 generation; /* counts the changes of the ruleset: a flow that was accepted under another shows itself again */
 	};
 	__u64 word;

@@ -198,7 +198,7 @@ struct packet packet_answer(const struct packet *sent, uint8_t tcp_flags)
 		.tcp_flags = tcp_flags,
 		.payload = 33,
 		.ttl = 57,
-		.seq = 77000,
+		.seq = packet_has_ack(sent) ? packet_get32(sent, packet_l4(sent) + TCP_ACKED) : 77000,
 		.no_l2 = !sent->l2,
 	};
 

@@ -341,6 +341,40 @@ static void test_clients_errors_about_nothing(void **state)
 	}
 }
 
+/*
+ * A host on another LAN that knows a session's tuple does not speak for it: its error is nobody's, goes the kernel's
+ * way as it came, and does not leave with an inside source.
+ */
+static void test_errors_from_another_lan(void **state)
+{
+	struct lab_context arriving = {.ifindex = lab.lan_ifindex[1]};
+	struct lab_context leaving = {.ifindex = lab.wan_ifindex[0], .ingress_ifindex = lab.lan_ifindex[1]};
+	struct packet p = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 53), delivered, error, want;
+	struct change c = {.side = SOURCE, .addr = lab_own(0), .with_port = true};
+	struct result r;
+
+	(void)state;
+	c.port = send_out(&p, 0);
+	delivered = answer_in(&p, 0, c.port, 0);
+	error = packet_error(&delivered, &(struct error){.from = CLIENT_LAN1,
+							 .type = kinds[lab.family][0].type,
+							 .code = 4,
+							 .src_mac = mac_b,
+							 .dst_mac = lab.lan[1].mac});
+	r = lab_run(WH_HOOK_LAN_IN, &arriving, &error);
+	expect_untouched(&r, &error);
+	error = lab_forwarded(&error, 0);
+	r = lab_run(WH_HOOK_WAN_OUT, &leaving, &error);
+	expect_dropped(&r);
+	assert_int_equal(lab_reason(WH_REASON_LEAK), 1);
+	/* The same from the session's own LAN, where the kernel brought it that way. */
+	leaving.ingress_ifindex = lab.lan_ifindex[0];
+	c.ttl_stays = true;
+	want = packet_error_changed(&error, &c);
+	r = lab_run(WH_HOOK_WAN_OUT, &leaving, &error);
+	expect_out_by_kernel(&r, &want, true);
+}
+
 static const struct CMUnitTest tests[] = {
 	LAB_TEST(test_every_error_comes_in),
 	LAB_TEST(test_quotes_of_every_length),
@@ -354,6 +388,7 @@ static const struct CMUnitTest tests[] = {
 	LAB_TEST(test_errors_touch_no_session),
 	LAB_TEST(test_clients_errors_go_out),
 	LAB_TEST(test_clients_errors_about_nothing),
+	LAB_BOTH(test_errors_from_another_lan),
 };
 
 LAB_MAIN(tests, 4096)

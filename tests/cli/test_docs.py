@@ -18,7 +18,7 @@ DAEMON = os.path.join(os.path.dirname(COMMAND), "wanhelmd")
 MAN = ROOT / "share/man"
 PAGES = sorted(path.name for path in MAN.iterdir())
 COMPLETION = ROOT / "share/completion/wanhelm.bash"
-UNIT = ROOT / "share/wanhelmd.service"
+UNITS = sorted(path.name for path in (ROOT / "share").glob("*.service"))
 HEADERS = sorted((ROOT / "include/wanhelm").glob("*.h"))
 MAPS = (ROOT / "docs/maps.md").read_text()
 
@@ -244,7 +244,8 @@ def test_every_reason_and_state_is_told():
 
 
 def test_every_map_is_told():
-    maps = re.findall(r"^\} (wh_\w+) SEC\(\"\.maps\"\);", (ROOT / "bpf/maps.h").read_text(), re.M)
+    headers = (ROOT / "bpf/maps.h").read_text() + (ROOT / "bpf/bound.h").read_text()
+    maps = re.findall(r"^\} (wh_\w+) SEC\(\"\.maps\"\);", headers, re.M)
     twice = re.findall(r"^#define (wh_\w+) OF_FAMILY\(", (ROOT / "bpf/family.h").read_text(), re.M)
     pinned = {f"{name}{digit}" for name in maps for digit in ("46" if name in twice else [""])}
     assert {"wh_steer", "wh_flows4", "wh_flows6"} <= pinned
@@ -266,12 +267,13 @@ def test_manual_is_sound(page):
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.parametrize("name", UNITS)
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
-def test_unit_is_sound(tmp_path):
-    unit = tmp_path / UNIT.name
-    text = UNIT.read_text().replace("/usr/local/sbin/wanhelmd", DAEMON)
-    assert f"ExecStart={DAEMON}\n" in text
-    unit.write_text(text)
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=20,
-                          check=False)
+def test_unit_is_sound(tmp_path, name):
+    for other in UNITS:
+        text = (ROOT / "share" / other).read_text().replace("/usr/local/sbin/wanhelmd", DAEMON)
+        assert re.search(rf"^ExecStart={DAEMON}( --boot)?$", text, re.M)
+        (tmp_path / other).write_text(text)
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", tmp_path / name], capture_output=True, text=True,
+                          timeout=20, check=False)
     assert (done.returncode, done.stderr) == (0, "")

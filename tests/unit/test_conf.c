@@ -70,6 +70,7 @@ static void test_defaults(void **state)
 	assert_string_equal(c->lan[0], "lan0");
 	assert_int_equal(c->firewall, WH_CONF_FIREWALL_KERNEL);
 	assert_true(c->firewall_recheck);
+	assert_false(c->boot_closed);
 	assert_int_equal(c->failback.mode, WH_FAILBACK_DRAIN);
 	assert_true(c->failback.hold_ns == 30 * S);
 	assert_int_equal(c->max_flows, 262144);
@@ -322,6 +323,8 @@ static void test_firewall(void **state)
 	assert_int_equal(parse(TWO_WANS "firewall: untracked\n")->firewall, WH_CONF_FIREWALL_UNTRACKED);
 	assert_int_equal(parse(TWO_WANS "firewall: bypass\n")->firewall, WH_CONF_FIREWALL_BYPASS);
 	assert_true(parse(TWO_WANS "firewall-recheck: auto\n")->firewall_recheck);
+	assert_true(parse(TWO_WANS "boot: closed\n")->boot_closed);
+	assert_false(parse(TWO_WANS "boot: open\n")->boot_closed);
 }
 
 static void test_full_house(void **state)

@@ -20,9 +20,9 @@ static const struct section {
 	const char *later[MAX_WORDS];
 } sections[] = {
 	{TOP("@: {}"),
-	 {"include", "lan", "firewall", "firewall-recheck", "accel", "wans", "probes", "failback", "limits", "mark",
-	  "sets", "classes"},
-	 {"boot", "all-down", "damping", "hooks", "dashboard"}},
+	 {"include", "lan", "firewall", "firewall-recheck", "boot", "accel", "wans", "probes", "failback", "limits",
+	  "mark", "sets", "classes"},
+	 {"all-down", "damping", "hooks", "dashboard"}},
 	{BYPASS WANS "lan: [{device: lan0}, {@: {}}]\n", {"include", "device", "accel"}, {NULL}},
 	{LAN BYPASS WANS "  cable: {@: {}}\n",
 	 {"include", "device", "enabled", "gateway", "source", "nat", "nat6", "prefix6", "weight", "mtu", "ports",

@@ -135,6 +135,7 @@ static void test_firewall_and_accel(void **state)
 		{TOP("firewall-recheck: @on"), "firewall-recheck: must be auto or off, not \"on\""},
 		{TOP("firewall-recheck: @atuo"),
 		 "firewall-recheck: must be auto or off, not \"atuo\"; did you mean \"auto\"?"},
+		{TOP("boot: @close"), "boot: must be closed or open, not \"close\"; did you mean \"closed\"?"},
 		{TOP("firewall-recheck: @[]"), "firewall-recheck: must be auto or off, not an empty list"},
 		{TOP("accel: @xdp"), "accel: xdp: not built yet"},
 		{TOP("accel: @atuo"), "accel: must be auto, tc or xdp, not \"atuo\"; did you mean \"auto\"?"},

@@ -5,6 +5,7 @@
  */
 #include "firewall_fixture.h"
 #include "doctor_fixture.h"
+#include "kern/boot.h"
 
 static struct wh_facts facts;
 static char what[512];
@@ -147,6 +148,17 @@ static void test_own_table_is_fine(void **state)
 		if (options.untracked)
 			break;
 	}
+}
+
+static void test_boot_table_is_fine(void **state)
+{
+	const struct wh_boot boot = {.closed = true, .lans = {"lan0"}, .n_lans = 1, .wans = {"wan2"}, .n_wans = 1};
+	char error[WH_NFT_ERROR_LEN];
+
+	(void)state;
+	assert_int_equal(wh_boot_begin("/sys/fs/bpf/wh-nothing", &boot, error), 0);
+	expect("device-rules", "ok");
+	assert_int_equal(wh_boot_done(error), 0);
 }
 
 static void test_marks(void **state)
@@ -351,17 +363,10 @@ static void test_untracked_iptables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_reads_all_well),
-		TEST(test_reads_programs),
-		TEST(test_nat_priority),
-		TEST(test_own_table_is_fine),
-		TEST(test_marks),
-		TEST(test_device_rules),
-		TEST(test_reverse_path),
-		TEST(test_recheck),
-		TEST(test_untracked),
-		TEST(test_untracked_jumps),
-		TEST(test_untracked_iptables),
+		TEST(test_reads_all_well),	TEST(test_reads_programs),     TEST(test_nat_priority),
+		TEST(test_own_table_is_fine),	TEST(test_boot_table_is_fine), TEST(test_marks),
+		TEST(test_device_rules),	TEST(test_reverse_path),       TEST(test_recheck),
+		TEST(test_untracked),		TEST(test_untracked_jumps),    TEST(test_untracked_iptables),
 		TEST(test_reads_what_is_wrong), /* leaves tables of iptables-legacy behind */
 	};
 

@@ -18,7 +18,7 @@ static const char *state_word(const struct cli_flow *view)
 		return "expiring";
 	if (wh_flow_proto(&view->entry) != IPPROTO_TCP)
 		return "active";
-	if (seen & (WH_TCP_FIN | WH_TCP_RST))
+	if ((seen & WH_TCP_FIN) || (flow->tcp & WH_TCP_RST))
 		return "closing";
 	/* an acknowledgement by the client proves that it was answered */
 	return flow->tcp & WH_TCP_ACKED ? "established" : "new";

@@ -74,10 +74,13 @@ static const struct wh_conf_choice firewall_choices[] = {
 
 static const struct wh_conf_choice recheck_choices[] = {{"auto", true}, {"off", false}, {NULL, 0}};
 
+static const struct wh_conf_choice boot_choices[] = {{"closed", true}, {"open", false}, {NULL, 0}};
+
 static const struct wh_conf_key top_keys[] = {
 	{.name = "lan", .read = wh_conf_lans},
 	{.name = "firewall", .read = wh_conf_choose, AT(firewall), .choices = firewall_choices},
 	{.name = "firewall-recheck", .read = wh_conf_bool, AT(firewall_recheck), .choices = recheck_choices},
+	{.name = "boot", .read = wh_conf_bool, AT(boot_closed), .choices = boot_choices},
 	{.name = "accel", .read = wh_conf_accel},
 	{.name = "limits", .read = read_limits},
 	{.name = "mark", .read = read_mark},
@@ -86,7 +89,6 @@ static const struct wh_conf_key top_keys[] = {
 	{.name = "wans", .read = wh_conf_wans},
 	{.name = "sets", .read = wh_conf_sets},
 	{.name = "classes", .read = wh_conf_classes},
-	WH_CONF_LATER("boot"),
 	WH_CONF_LATER("all-down"),
 	WH_CONF_LATER("damping"),
 	WH_CONF_LATER("hooks"),

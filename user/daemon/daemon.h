@@ -32,6 +32,7 @@
 #include "daemon/control.h"
 #include "daemon/records.h"
 #include "kern/attach.h"
+#include "kern/boot.h"
 #include "kern/firewall.h"
 #include "kern/firewall_watch.h"
 #include "kern/ipsec.h"
@@ -283,6 +284,10 @@ void wh_neighbours_suspect(struct wh_daemon *d, unsigned wan);
 void wh_neighbours_pin(struct wh_daemon *d);
 
 /* firewall.c */
+/* Before the start: what `boot` says, while no data plane is pinned. 0 or -errno with a line in `error`. */
+int wh_firewall_boot(const struct wh_config *config, const char *bpf_dir, char *error, size_t error_len);
+/* The data plane is attached: nothing is closed any more. The same. */
+int wh_firewall_open(const struct wh_daemon *d, char *error, size_t error_len);
 /* The table and the watch; 0 or -errno with a line in `error`. */
 int wh_firewall_start(struct wh_daemon *d, char *error, size_t error_len);
 /* The table and the mode as the configuration has them now. 0 or -errno with a line in `error`. */

@@ -26,6 +26,35 @@ static struct wh_firewall_options options_of(const struct wh_daemon *d)
 	return options;
 }
 
+/* --- while there is no data plane ------------------------------------------------------------------------- */
+
+int wh_firewall_boot(const struct wh_config *config, const char *bpf_dir, char *error, size_t error_len)
+{
+	struct wh_boot boot = {.closed = config->boot_closed, .n_lans = config->n_lans, .n_wans = config->n_wans};
+	char why[WH_NFT_ERROR_LEN] = "";
+	int err;
+
+	for (unsigned i = 0; i < config->n_lans; i++)
+		snprintf(boot.lans[i], sizeof(boot.lans[i]), "%s", config->lan[i]);
+	for (unsigned i = 0; i < config->n_wans; i++)
+		snprintf(boot.wans[i], sizeof(boot.wans[i]), "%s", config->wans[i].device);
+	err = wh_boot_begin(bpf_dir, &boot, why);
+	if (err)
+		snprintf(error, error_len, "boot: closed: %s", why);
+	return err;
+}
+
+int wh_firewall_open(const struct wh_daemon *d, char *error, size_t error_len)
+{
+	char why[WH_NFT_ERROR_LEN];
+	int err = wh_boot_done(why);
+
+	if (!err || !d->config.boot_closed) /* a kernel that cannot do that was never closed */
+		return 0;
+	snprintf(error, error_len, "boot: closed: %s", why);
+	return err;
+}
+
 static void store(struct wh_daemon *d, union wh_firewall firewall)
 {
 	__atomic_store_n(&d->tables.steer_rows[WH_STEER_GLOBAL].firewall.word, firewall.word, __ATOMIC_RELEASE);
@@ -112,6 +141,7 @@ int wh_firewall_settle(struct wh_daemon *d, char *error, size_t error_len)
 	if (err && d->config.firewall != WH_CONF_FIREWALL_BYPASS)
 		return err;
 	firewall.mode = d->config.firewall == WH_CONF_FIREWALL_BYPASS ? WH_FIREWALL_BYPASS : WH_FIREWALL_KERNEL;
+	firewall.closed = d->config.boot_closed;
 	store(d, firewall);
 	d->tables.steer_rows[WH_STEER_GLOBAL].flows_per_client = d->config.flows_per_client;
 	return 0;

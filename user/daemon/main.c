@@ -26,6 +26,7 @@ static const char usage[] = "usage: wanhelmd [options]\n"
 			    "      --run-dir DIR   control socket [" WH_DEFAULT_RUN_DIR "]\n"
 			    "      --bpf-dir DIR   pinned maps and links [" WH_DEFAULT_BPF_DIR "]\n"
 			    "      --check         read the configuration, say what is wrong with it, and end\n"
+			    "      --boot          do what its \"boot\" says until the data plane is there, and end\n"
 			    "      --foreground    stay in the foreground (it always does)\n"
 			    "  -v, --verbose       say more\n"
 			    "      --version\n"
@@ -34,13 +35,14 @@ static const char usage[] = "usage: wanhelmd [options]\n"
 			    "]. WANHELM_TC=clsact in the environment uses\n"
 			    "clsact filters also where the kernel has tcx.\n";
 
-enum option_code { OPT_RUN_DIR = 256, OPT_BPF_DIR, OPT_CHECK, OPT_FOREGROUND, OPT_VERSION };
+enum option_code { OPT_RUN_DIR = 256, OPT_BPF_DIR, OPT_CHECK, OPT_BOOT, OPT_FOREGROUND, OPT_VERSION };
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"run-dir", required_argument, NULL, OPT_RUN_DIR},
 	{"bpf-dir", required_argument, NULL, OPT_BPF_DIR},
 	{"check", no_argument, NULL, OPT_CHECK},
+	{"boot", no_argument, NULL, OPT_BOOT},
 	{"foreground", no_argument, NULL, OPT_FOREGROUND},
 	{"verbose", no_argument, NULL, 'v'},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -115,7 +117,7 @@ static int run(struct wh_daemon *d, const struct wh_config *config)
 
 /* What the command line asks for. */
 struct asked {
-	bool check;
+	bool check, boot;
 	enum wh_log_level level;
 	int end_with; /* an exit status to end with at once; -1: go on */
 };
@@ -134,6 +136,9 @@ static int take_option(int code, struct wh_daemon *d, struct asked *asked)
 		return -1;
 	case OPT_CHECK:
 		asked->check = true;
+		return -1;
+	case OPT_BOOT:
+		asked->boot = true;
 		return -1;
 	case OPT_FOREGROUND:
 		return -1;
@@ -183,8 +188,13 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", error);
 		return EXIT_USAGE;
 	}
-	if (!asked.check)
+	if (!asked.check && !asked.boot)
 		return run(&d, &config);
-	printf("%s: ok\n", d.config_path);
+	if (asked.boot && wh_firewall_boot(&config, d.bpf_dir, error, sizeof(error))) {
+		fprintf(stderr, "%s\n", error);
+		return EXIT_FAILURE;
+	}
+	if (asked.check)
+		printf("%s: ok\n", d.config_path);
 	return EXIT_SUCCESS;
 }

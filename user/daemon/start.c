@@ -16,6 +16,7 @@
 #include <bpf/bpf.h>
 
 #include "daemon/daemon.h"
+#include "kern/bind.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -255,12 +256,36 @@ static int start_timers(struct wh_daemon *d)
 	return 0;
 }
 
+/* All but one kind of socket does without. */
+static void note_binds(const struct wh_daemon *d)
+{
+	int err = wh_bind_attach(d->bpf_dir);
+
+	if (err)
+		wh_warn("connected sockets of the router are steered also if bound to a WAN's address: %s",
+			err == -ENOENT ? "no cgroup2 file system is mounted" : strerror(-err));
+}
+
 /* What was not there before is not left behind; what an earlier controller left stays as it was. */
 static int give_up(struct wh_daemon *d, int err)
 {
 	if (!d->adopted)
 		wh_unload(d->bpf_dir);
 	return err;
+}
+
+/* The data plane stands: what works beside it, and then the way is open. */
+static int start_others(struct wh_daemon *d, char *error, size_t error_len)
+{
+	int err = start_prober(d, error, error_len);
+
+	if (!err)
+		err = wh_slow_start(d);
+	if (!err)
+		err = wh_neighbours_start(d);
+	if (!err)
+		err = start_timers(d);
+	return err ? err : wh_firewall_open(d, error, error_len);
 }
 
 int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *error, size_t error_len)
@@ -277,6 +302,8 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 	d->config = *config;
 	err = open_sockets(d, error, error_len);
 	if (!err)
+		err = wh_firewall_boot(config, d->bpf_dir, error, error_len); /* loading takes a second or two */
+	if (!err)
 		err = open_kernel(d, error, error_len);
 	if (err)
 		return d->programs ? give_up(d, err) : err;
@@ -285,6 +312,7 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 	if (d->adopted)
 		wh_flip_adopt(d);
 	adopt_states(d);
+	note_binds(d);
 	err = wh_firewall_start(d, error, error_len);
 	if (!err)
 		err = wh_settle(d, error, error_len);
@@ -296,13 +324,7 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 		snprintf(error, error_len, "%s", d->hook_error);
 		return give_up(d, d->hook_err);
 	}
-	err = start_prober(d, error, error_len);
-	if (!err)
-		err = wh_slow_start(d);
-	if (!err)
-		err = wh_neighbours_start(d);
-	if (!err)
-		err = start_timers(d);
+	err = start_others(d, error, error_len);
 	return err ? give_up(d, err) : 0;
 }
 

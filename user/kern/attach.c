@@ -15,6 +15,7 @@
 
 #include <wanhelm/abi.h>
 
+#include "kern/boot.h"
 #include "kern/conntrack.h"
 #include "kern/firewall.h"
 #include "kern/neighbour_pin.h"
@@ -372,11 +373,15 @@ static void leave_kernel(const char *bpf_dir)
 
 int wh_unload(const char *bpf_dir)
 {
-	int links, filters;
+	char why[WH_NFT_ERROR_LEN];
+	int links, filters, err;
 
 	if (access(bpf_dir, F_OK))
 		return -errno;
 	libbpf_set_print(NULL); /* what is gone already is no news */
+	err = wh_boot_stop(bpf_dir, why);
+	if (err)
+		return err; /* rather steered on than open */
 	leave_kernel(bpf_dir);
 	links = detach_links(bpf_dir);
 	filters = detach_filters(bpf_dir);

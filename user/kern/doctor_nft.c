@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "kern/boot.h"
 #include "kern/firewall.h"
 
 static const char *text_of(const json_t *object, const char *key)
@@ -25,12 +26,14 @@ static bool is_one_of(const char *word, const char *const *words)
 	return false;
 }
 
+/* Not our own tables. */
 static bool is_looked_at(const json_t *item)
 {
 	static const char *const families[] = {"ip", "ip6", "inet", NULL};
+	static const char *const ours[] = {WH_FIREWALL_TABLE, WH_BOOT_TABLE, NULL};
 
 	return is_one_of(text_of(item, "family"), families) &&
-	       (strcmp(text_of(item, "table"), WH_FIREWALL_TABLE) != 0 || strcmp(text_of(item, "family"), "inet") != 0);
+	       (!is_one_of(text_of(item, "table"), ours) || strcmp(text_of(item, "family"), "inet") != 0);
 }
 
 /* The paths that a base chain's own hook puts it on. */

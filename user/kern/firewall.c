@@ -10,12 +10,12 @@
 #include "kern/firewall.h"
 
 #include <errno.h>
-#include <nftables/libnftables.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kern/nft.h"
 #include "lib/cleanup.h"
 
 /* What the fast path takes over has no second packet here: its entries need not stay any longer. */
@@ -45,15 +45,13 @@ static int check_marks(const struct wh_firewall_options *o, char *error)
 	return 0;
 }
 
-/* Names stand between quotes, where nftables knows no escapes, and a final "*" would stand for other names too. */
 static int check_options(const struct wh_firewall_options *o, char *error)
 {
 	for (unsigned i = 0; i < o->n_wans; i++) {
-		if (*o->wans[i] && !strpbrk(o->wans[i], "\"\\*"))
-			continue;
-		snprintf(error, WH_FIREWALL_ERROR_LEN, "device \"%s\": nftables has no way to write this name",
-			 o->wans[i]);
-		return -EINVAL;
+		int err = wh_nft_check_device(o->wans[i], error);
+
+		if (err)
+			return err;
 	}
 	return check_marks(o, error);
 }
@@ -257,48 +255,12 @@ static int make_table(const struct wh_firewall_options *options, struct table *o
 
 /* --- libnftables ------------------------------------------------------------------------------------------ */
 
-static void free_context(struct nft_ctx **nft)
-{
-	if (*nft)
-		nft_ctx_free(*nft);
-}
-#define _cleanup_context_ __attribute__((cleanup(free_context)))
-
-static struct nft_ctx *new_context(void)
-{
-	_cleanup_context_ struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	struct nft_ctx *ready = nft;
-
-	if (!nft || nft_ctx_buffer_output(nft) || nft_ctx_buffer_error(nft))
-		return NULL;
-	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_HANDLE);
-	nft = NULL;
-	return ready;
-}
-
-/* Run the commands; the output stays in the context.  What the library says first goes into `error`. */
-static int run(struct nft_ctx *nft, const char *commands, char *error)
-{
-	const char *said;
-
-	if (!nft) {
-		snprintf(error, WH_FIREWALL_ERROR_LEN, "nftables: no memory or no netlink socket");
-		return -EIO;
-	}
-	if (nft_run_cmd_from_buffer(nft, commands) == 0)
-		return 0;
-	said = strstr(nft_ctx_get_error_buffer(nft), "Error: ");
-	said = said ? said + strlen("Error: ") : "refused";
-	snprintf(error, WH_FIREWALL_ERROR_LEN, "nftables: %.*s", (int)strcspn(said, "\n"), said);
-	return -EIO;
-}
-
 /* Deleting what is not there would be an error: so it is added first. */
 #define REMOVE "add " TABLE "\ndelete " TABLE "\n"
 
 int wh_firewall_put(const struct wh_firewall_options *options, char error[WH_FIREWALL_ERROR_LEN])
 {
-	_cleanup_context_ struct nft_ctx *nft = NULL;
+	_cleanup_nft_ struct nft_ctx *nft = NULL;
 	_cleanup_free_ char *commands = NULL;
 	_cleanup_table_ struct table table = {};
 	int err;
@@ -313,15 +275,15 @@ int wh_firewall_put(const struct wh_firewall_options *options, char error[WH_FIR
 		commands = NULL;
 		return -ENOMEM;
 	}
-	nft = new_context();
-	return run(nft, commands, error);
+	nft = wh_nft_new();
+	return wh_nft_run(nft, commands, error);
 }
 
 int wh_firewall_remove(char error[WH_FIREWALL_ERROR_LEN])
 {
-	_cleanup_context_ struct nft_ctx *nft = new_context();
+	_cleanup_nft_ struct nft_ctx *nft = wh_nft_new();
 
-	return run(nft, REMOVE, error);
+	return wh_nft_run(nft, REMOVE, error);
 }
 
 /* Whether a listing of tables names ours, and not only one whose name begins like it. */
@@ -356,7 +318,7 @@ static bool is_unchanged(const char *listing, const struct table *table)
 
 int wh_firewall_present(const struct wh_firewall_options *options)
 {
-	_cleanup_context_ struct nft_ctx *nft = new_context();
+	_cleanup_nft_ struct nft_ctx *nft = wh_nft_new();
 	_cleanup_table_ struct table table = {};
 	char error[WH_FIREWALL_ERROR_LEN];
 	int err;
@@ -364,7 +326,7 @@ int wh_firewall_present(const struct wh_firewall_options *options)
 	err = check_options(options, error);
 	if (err)
 		return err;
-	err = run(nft, "list tables inet\n", error);
+	err = wh_nft_run(nft, "list tables inet\n", error);
 	if (err)
 		return err;
 	if (!has_table(nft_ctx_get_output_buffer(nft)))
@@ -372,6 +334,6 @@ int wh_firewall_present(const struct wh_firewall_options *options)
 	err = make_table(options, &table);
 	if (err)
 		return err;
-	err = run(nft, "list " TABLE "\n", error);
+	err = wh_nft_run(nft, "list " TABLE "\n", error);
 	return err ? err : is_unchanged(nft_ctx_get_output_buffer(nft), &table);
 }

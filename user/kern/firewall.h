@@ -14,10 +14,12 @@
 #include <stdint.h>
 #include <wanhelm/abi.h>
 
+#include "kern/nft.h"
+
 #define WH_FIREWALL_TABLE "wanhelm"
 /* The user's own nat chains in postrouting must stand behind this priority. */
 #define WH_FIREWALL_NAT_PRIORITY (-190)
-#define WH_FIREWALL_ERROR_LEN 256
+#define WH_FIREWALL_ERROR_LEN WH_NFT_ERROR_LEN
 
 struct wh_firewall_options {
 	/* Connection tracking does not see our packets: `firewall: untracked`, and `bypass`, where only fragments go up. */

@@ -218,6 +218,7 @@ struct wh_config {
 	unsigned n_lans;
 	enum wh_firewall_choice firewall;
 	bool firewall_recheck; /* show flows to the kernel once more when its ruleset changed */
+	bool boot_closed;      /* nothing goes from a LAN to a WAN while the data plane is not there */
 	struct wh_conf_wan wans[WH_MAX_WANS];
 	unsigned n_wans;
 	/* [0] is "default".  Behind the written ones those of metered WANs that differ from these in an interval. */
