@@ -342,6 +342,11 @@ class Lab:
     def ip(self, part, *args, check=True):
         return self.run(part, "ip", *args, check=check).stdout
 
+    def wait_address6(self, part, address):
+        """Until an IPv6 address is there: the kernel makes it, and tells of it, after `ip` has returned."""
+        local = "-6", "route", "show", "table", "local", address
+        wait_for(lambda: self.ip(part, *local), 5, f"{address} to be there")
+
     def nft(self, part, ruleset):
         """Put a ruleset in: one transaction, as `nft -f` would."""
         command = self.command(part, "nft", "-f", "-")

@@ -124,7 +124,8 @@ def tunnel(lab, family, part, port=1194):
     near = [*common, "--dev", "tun-near", "--remote", family.server, "--nobind", "--ifconfig", "10.9.0.2", "10.9.0.1"]
     with running(lab, "inet", *far, port=port, log=lab.folder / "far.log"):
         with running(lab, part, *near, log=lab.folder / "near.log"):
-            ping = ("ping", "-n", "-c", 1, "-W", 1, "10.9.0.1")
+            # by the device: without it the default route, too, leads to the far end's address
+            ping = ("ping", "-n", "-c", 1, "-W", 1, "-I", "tun-near", "10.9.0.1")
             wait_for(lambda: lab.run(part, *ping, check=False).returncode == 0, 10, "the tunnel to be open")
             yield
 

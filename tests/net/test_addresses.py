@@ -188,6 +188,7 @@ def change_address(lab, family):
         ip(lab, "router", "address", "delete", "198.18.1.2/30", "dev", "wan1")
     else:
         ip(lab, "router", "address", "add", f"{OTHER6}/64", "dev", "wan1", "nodad")
+        lab.wait_address6("router", OTHER6)
         ip(lab, "router", "address", "delete", "2001:db8:1::2/64", "dev", "wan1")
     return time.monotonic()
 

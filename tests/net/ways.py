@@ -7,6 +7,7 @@ router's ruleset. For the tests of the kernel's firewall, of sessions from outsi
 import collections
 import contextlib
 import json
+import os
 import socket
 import time
 
@@ -123,17 +124,20 @@ def say_both_ways(ours, theirs, word=b"word"):
 
 
 def echo(lab, ip, to=None, part="client", server="inet", times=1, timeout_s=1, **_):
-    """Pings, which the other host's kernel answers."""
-    to = to or ip.server
-    proto, request = (socket.IPPROTO_ICMP, 8) if ip.version == 4 else (socket.IPPROTO_ICMPV6, 128)
+    """
+    Pings, which the other host's kernel answers. They are known by what they carry: until it is bound the server's
+    socket hears all that comes to its host, probes too, and the identifier is translated on the way.
+    """
+    to, word = to or ip.server, os.urandom(16)
+    proto = socket.IPPROTO_ICMP if ip.version == 4 else socket.IPPROTO_ICMPV6
     sock = open_socket(lab, server, socket.SOCK_RAW, proto, bind=(to, 0), timeout_s=timeout_s)
     with contextlib.closing(sock):
-        done = lab.run(part, "ping", "-c", times, "-i", 0.01, "-W", timeout_s, to, check=False)
-        if done.returncode:
+        ping = "ping", "-c", times, "-i", 0.01, "-W", timeout_s, "-p", word.hex(), to
+        if lab.run(part, *ping, check=False).returncode:
             raise TimeoutError("no echo")
         while True:
             data, seen = sock.recvfrom(2000)
-            if data[20 if ip.version == 4 else 0] == request:
+            if word in data:
                 return seen[0]
 
 
