@@ -47,10 +47,12 @@ static __always_inline void flow_refresh(const struct packet *p, const struct ro
 	if (p->proto == IPPROTO_TCP && p->kind == PACKET_WHOLE) {
 		__u8 seen = tcp_seen(p);
 
-		if (is_tcp_opening(p))
-			flow->tcp = seen; /* a new session under an old tuple */
-		else if (((flow->tcp & ~WH_TCP_RST) | seen) != flow->tcp)
+		if (is_tcp_opening(p)) { /* a new session under an old tuple */
+			flow->tcp = seen;
+			flow->born_s = r->now_ns / 1000000000ULL;
+		} else if (((flow->tcp & ~WH_TCP_RST) | seen) != flow->tcp) {
 			flow->tcp = (flow->tcp & ~WH_TCP_RST) | seen; /* who speaks on was not reset */
+		}
 		flow->ack_be = p->tcp_ack_be;
 	}
 	if (at_egress(r->via)) {
