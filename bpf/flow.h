@@ -73,7 +73,7 @@ COLD int select_new(const struct packet *p, const struct origin *from)
 		return -WH_REASON_NO_WAN;
 	key = bind_key(p);
 	bind = has_ports(p->proto) ? bpf_map_lookup_elem(&wh_binds, &key) : NULL;
-	if (bind && bind->home < WH_MAX_WANS && (choice.keep & (1U << bind->home)) &&
+	if (bind && bind->home < WH_MAX_WANS && (choice.home & (1U << bind->home)) &&
 	    is_allowed(from->class, bind->home))
 		return bind->home;
 	willing = choice.fresh ? choice.fresh : choice.resort;

@@ -46,14 +46,16 @@ static __always_inline void learn_via(const struct packet *p, const struct route
 		reply->lan = r->via;
 }
 
-static __always_inline void tcp_refresh(const struct packet *p, flow_t *flow)
+static __always_inline void tcp_refresh(const struct packet *p, flow_t *flow, __u64 now_ns)
 {
 	__u8 seen = tcp_seen(p);
 
-	if (is_tcp_opening(p))
-		flow->tcp = seen; /* a new session under an old tuple */
-	else if (((flow->tcp & ~WH_TCP_RST) | seen) != flow->tcp)
+	if (is_tcp_opening(p)) { /* a new session under an old tuple */
+		flow->tcp = seen;
+		flow->born_s = now_ns / 1000000000ULL;
+	} else if (((flow->tcp & ~WH_TCP_RST) | seen) != flow->tcp) {
 		flow->tcp = (flow->tcp & ~WH_TCP_RST) | seen; /* who speaks on was not reset */
+	}
 	if (p->tcp_flags & SEGMENT_ACK)
 		flow->ack_be = p->tcp_ack_be;
 	if (seen & WH_TCP_RST) {
@@ -72,7 +74,7 @@ static __always_inline void flow_refresh(const struct packet *p, const struct ro
 	flow->tx_packets += 1;
 	flow->tx_bytes += p->l3_len;
 	if (p->proto == IPPROTO_TCP && p->kind == PACKET_WHOLE)
-		tcp_refresh(p, flow);
+		tcp_refresh(p, flow, r->now_ns);
 	if (at_egress(r->via)) {
 		if ((flow->flags & FLOW_BY_KERNEL) == WH_FLOW_KERNEL && flow->lan != r->via)
 			learn_via(p, r);

@@ -179,8 +179,8 @@ static __always_inline enum fate fate_of(const struct packet *p, const flow_t *f
 #define FATE_WAN(fate) ((__u32)(fate) >> 8)
 #define FATE_KIND(fate) ((fate)&0xff)
 
-/* The WAN that a flow is to be on; its class's masks say which may keep it, and which may take it. */
-static __always_inline __u32 next_wan(const struct packet *p, const flow_t *flow, __u32 keep, __u32 fresh)
+/* The WAN that a flow is to be on; its class's masks say which are good to follow others to, and which may take it. */
+static __always_inline __u32 next_wan(const struct packet *p, const flow_t *flow, __u32 home, __u32 fresh)
 {
 	__u32 only = destination_wan(p, flow);
 	bind_key_t key = bind_key(p);
@@ -188,33 +188,55 @@ static __always_inline __u32 next_wan(const struct packet *p, const flow_t *flow
 
 	if (only < WH_MAX_WANS) /* alive or not */
 		return only;
-	if (keep & (1U << (flow->pin.wan & 7))) /* only its address changed */
+	if (home & (1U << (flow->pin.wan & 7))) /* only its address changed */
 		return flow->pin.wan;
 	/* Where another flow of the same endpoint has gone already, this one follows. */
 	bind = has_ports(p->proto) ? bpf_map_lookup_elem(&wh_binds, &key) : NULL;
-	if (bind && bind->home < WH_MAX_WANS && (keep & (1U << bind->home)) && is_allowed(flow->class, bind->home))
+	if (bind && bind->home < WH_MAX_WANS && (home & (1U << bind->home)) && is_allowed(flow->class, bind->home))
 		return bind->home;
 	return select_wan(p, flow->class, may_carry(p, fresh, flow->flags));
 }
 
-/*
- * What becomes of a flow that may not stay as it is.  Without a better WAN it stays: nothing is moved or reset for
- * nothing.
- */
-COLD int flow_fate(const struct packet *p, __u32 keep, __u32 fresh)
+enum parting { PARTING_NONE, PARTING_UNHARMED, PARTING_ANYHOW };
+
+/* A better WAN has come back: whether a flow that was left behind is to leave for it. */
+static __always_inline enum parting parting_of(const flow_t *flow)
 {
+	__u32 class = flow->class;
+	struct wh_steer *own = bpf_map_lookup_elem(&wh_steer, &class);
+
+	if (!own)
+		return PARTING_NONE;
+	if (flow->born_s < own->back.old_s[flow->pin.wan & 7])
+		return PARTING_ANYHOW;
+	return flow->born_s < own->back.moved_s ? PARTING_UNHARMED : PARTING_NONE;
+}
+
+/*
+ * What becomes of a flow that may not stay as it is, or (`may_stay`) is on a WAN that some are to leave.  Without a
+ * better WAN it stays: nothing is moved or reset for nothing.
+ */
+COLD int flow_fate(const struct packet *p, __u32 home, __u32 fresh, __u32 may_stay)
+{
+	enum parting parting = PARTING_ANYHOW;
 	struct wh_wan *wan;
+	enum fate fate;
 	flow_t *flow;
 	__u32 to;
 
 	flow = p ? flow_find(p) : NULL;
 	if (!flow)
 		return FATE_STAY;
-	to = next_wan(p, flow, keep, fresh);
+	if (may_stay)
+		parting = parting_of(flow);
+	if (parting == PARTING_NONE)
+		return FATE_STAY;
+	to = next_wan(p, flow, home, fresh);
 	wan = wan_row(to);
 	if (!wan || (to == flow->pin.wan && source_stands(wan, &p->src_be, flow->flags, &flow->external_be)))
 		return FATE_STAY;
-	return FATE(fate_of(p, flow, to, wan), to);
+	fate = fate_of(p, flow, to, wan);
+	return fate == FATE_RESET && parting == PARTING_UNHARMED ? FATE_STAY : FATE(fate, to);
 }
 
 #endif

@@ -22,7 +22,9 @@ static __always_inline struct wh_steer *steer_global(void)
 
 /* The verdict of the masks on one class, read once a packet: a flip falls between packets, never within one. */
 struct choice {
-	__u8 keep;    /* alive, and may keep what is on it */
+	__u8 keep;    /* alive or waited for, and may keep what is on it */
+	__u8 stay;    /* those of them where no flow needs a second look */
+	__u8 home;    /* those of them where an endpoint's further flows may follow the others */
 	__u8 fresh;   /* alive, and may take new flows */
 	__u8 resort;  /* may take new flows where nothing alive may, alive or not */
 	__u16 policy; /* low bits of the generation of classes and match lines */
@@ -41,11 +43,15 @@ static __always_inline int choice_of(__u32 class, struct choice *out)
 	masks.word = *(volatile __u64 *)&own->masks.word;
 	out->policy = *(volatile __u32 *)&all->policy;
 #if WH_FAMILY == 4
-	out->keep = alive.alive4 & masks.keep4;
+	out->keep = (alive.alive4 | masks.held4) & masks.keep4;
+	out->stay = out->keep & ~masks.leave4;
+	out->home = out->stay & alive.alive4;
 	out->fresh = alive.alive4 & masks.fresh4;
 	out->resort = masks.fresh4;
 #else
-	out->keep = alive.alive6 & masks.keep6;
+	out->keep = (alive.alive6 | masks.held6) & masks.keep6;
+	out->stay = out->keep & ~masks.leave6;
+	out->home = out->stay & alive.alive6;
 	out->fresh = alive.alive6 & masks.fresh6;
 	out->resort = masks.fresh6;
 #endif

@@ -51,16 +51,21 @@ static __always_inline int route_read(struct route *r)
 	return r->wan ? 0 : -WH_REASON_NO_WAN;
 }
 
-/* What is to become of a flow whose WAN may not keep it. As flow_check(). */
+/* What is to become of a flow whose WAN may not keep it, or (`may_stay`) is one that some are to leave. As flow_check(). */
 static __always_inline int flow_leave(struct __sk_buff *skb, const struct packet *p, struct route *r,
-				      const struct choice *choice, int *settled)
+				      const struct choice *choice, __u32 may_stay, int *settled)
 {
-	int fate = flow_fate(p, choice->keep, choice->fresh), reason;
+	__u32 here = 1U << (r->pin.wan & 7);
+	int fate, reason;
 
+	/* Its WAN is dead, has lost the flow's address, and is waited for. */
+	if (!may_stay && (choice->stay & ~choice->home & here))
+		return -WH_REASON_HELD;
+	fate = flow_fate(p, choice->home, choice->fresh, may_stay);
 	switch (FATE_KIND(fate)) {
 	case FATE_MOVE:
 		reason = flow_move(p, r->pin.word, FATE_WAN(fate));
-		return reason ? reason : route_read(r);
+		return reason && !may_stay ? reason : route_read(r);
 	case FATE_RESET:
 		*settled = 1;
 		return answer_reset(skb, p, r);
@@ -76,14 +81,16 @@ static __always_inline int flow_expel(struct __sk_buff *skb, const struct packet
 	__u32 from = r->pin.wan;
 	int verdict;
 
-	choice->keep &= ~(1U << (from & 7));
-	verdict = flow_leave(skb, p, r, choice, settled);
+	choice->stay &= ~(1U << (from & 7));
+	choice->home &= choice->stay;
+	verdict = flow_leave(skb, p, r, choice, 0, settled);
 	return verdict || *settled || r->pin.wan != from ? verdict : -WH_REASON_NO_WAN;
 }
 
 /* The masks' say on a flow: 0: it goes on by r->wan (perhaps another one now); else a verdict or -reason. */
 static __always_inline int flow_check(struct __sk_buff *skb, const struct packet *p, struct route *r, int *settled)
 {
+	__u32 here = 1U << (r->pin.wan & 7), may_stay;
 	struct choice choice;
 	int verdict;
 
@@ -99,10 +106,11 @@ static __always_inline int flow_check(struct __sk_buff *skb, const struct packet
 		if (verdict == FORBIDDEN)
 			return flow_expel(skb, p, r, &choice, settled);
 	}
-	if ((choice.keep & (1U << (r->pin.wan & 7))) &&
-	    source_stands(r->wan, &p->src_be, r->flow->flags, &r->flow->external_be))
+	may_stay = (choice.keep & here) &&
+		   source_stands(r->wan, &p->src_be, r->flow->flags, &r->flow->external_be);
+	if (may_stay && (choice.stay & here))
 		return 0;
-	return flow_leave(skb, p, r, &choice, settled);
+	return flow_leave(skb, p, r, &choice, may_stay, settled);
 }
 
 static __always_inline int steer_out(struct __sk_buff *skb, struct packet *p, struct route *r)

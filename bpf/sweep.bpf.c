@@ -103,7 +103,15 @@ COLD int expire_flow(const flow_key_t *form_key, __u64 now_ns)
 	return 0;
 }
 
-/* A session on the dead WAN that its client is to be told about; the controller does the telling. */
+/* To another client's mapping on that WAN: it stays there in any case. */
+static __always_inline int turns_around(const flow_key_t *key, union wh_pin pin)
+{
+	struct wh_wan *wan = wan_row(pin.wan);
+
+	return wan && is_external(wan, &key->dst_be);
+}
+
+/* A session that cannot go on where it is, and whose client is to be told; the controller does the telling. */
 COLD int reset_flow(const flow_key_t *form_key, __u64 now_ns)
 {
 	flow_key_t own = key_copy(form_key), *key = &own;
@@ -119,7 +127,7 @@ COLD int reset_flow(const flow_key_t *form_key, __u64 now_ns)
 	if (key->proto != IPPROTO_TCP || !(flow->tcp & WH_TCP_ACKED) ||
 	    (flow->flags & (WH_FLOW_PROBE | WH_FLOW_INBOUND)))
 		return 0;
-	if (is_over(flow->tcp, server_seen(key, flow, was)))
+	if (flow->born_s >= form->born_s || turns_around(key, was) || is_over(flow->tcp, server_seen(key, flow, was)))
 		return 0;
 	next = was;
 	next.state = WH_FLOW_RESET;

@@ -33,6 +33,7 @@
 	X(CLASS_REJECT, "class-reject", "its class is rejected, and the sender told")                                  \
 	X(RATE, "rate", "more than its class may send or receive by that WAN")                                         \
 	X(PROBE_UNKNOWN, "probe-unknown", "from the prober, but not from a WAN's probe address")                       \
+	X(HELD, "held", "its WAN is dead and has lost the flow's address, and is waited for")                          \
 	/* left to the kernel */                                                                                       \
 	X(KERNEL_ROUTE, "kernel-route", "left to the kernel: its routes lead elsewhere than to a default WAN")         \
 	X(KERNEL_PROTO, "kernel-proto", "left to the kernel: not a protocol that is steered")                          \

@@ -17,16 +17,35 @@
 #define WH_STEER_GLOBAL WH_MAX_CLASSES
 #define WH_STEER_ROWS (WH_MAX_CLASSES + 1)
 
-/* Per class: which WANs existing flows may stay on (keep), and which may take new ones (fresh). */
+/*
+ * Per class: which WANs existing flows may stay on (keep), and which may take new ones (fresh).  A flow stays where
+ * (alive | held) & keep has its WAN's bit.
+ */
 union wh_masks {
 	struct {
 		__u8 keep4;
 		__u8 fresh4; /* a fresh bit without its alive bit is a last resort: for new flows that find nothing better */
 		__u8 keep6;
 		__u8 fresh6;
-		__u8 pad[4];
+		__u8 leave4; /* some flows there are to leave: struct wh_return says which */
+		__u8 held4;  /* flows there stay also while the WAN is not alive, in case it comes back */
+		__u8 leave6;
+		__u8 held6;
 	};
 	__u64 word;
+};
+
+/*
+ * Per class, in class rows: flows that a better WAN's return has left on a WAN in `leave`, by when they were born, in
+ * seconds of CLOCK_MONOTONIC; a flow that belongs where it is stays there in any case.  Read by the data plane, which
+ * may find an older value beside younger masks: then flows leave a moment later.
+ */
+struct wh_return {
+	__u32 moved_s; /* those born before move with their next packet, if they can without harm */
+	__u32 old_s[WH_MAX_WANS]; /* by WAN number: those on it that were born before are too old: on-failover */
+	__u8 waits4; /* WANs that are fit again and wait to be taken back; for the next controller */
+	__u8 waits6;
+	__u8 pad[2];
 };
 
 /* In the last row: which WANs work.  A WAN's death is one store to this word. */
@@ -70,19 +89,25 @@ union wh_hand {
 };
 
 struct wh_steer {
-	union wh_masks masks;	    /* class rows; read by the data plane */
-	union wh_alive alive;	    /* last row; read by the data plane */
-	union wh_hand hand;	    /* last row; read by the controller */
-	__u64 heartbeat_ns;	    /* last row: CLOCK_BOOTTIME when the controller last turned its loop */
-	__u64 flips;		    /* last row: how often `alive` was stored by us */
-	union wh_firewall firewall; /* last row; read by the data plane */
-	__u32 flows_per_client;	    /* last row; read by the data plane; 0: no limit */
+	union wh_masks masks; /* class rows; read by the data plane */
+	union {
+		struct wh_return back; /* class rows */
+		struct {
+			union wh_alive alive;	    /* last row; read by the data plane */
+			union wh_hand hand;	    /* last row; read by the controller */
+			__u64 heartbeat_ns;	    /* last row: CLOCK_BOOTTIME of the controller's last turn */
+			__u64 flips;		    /* last row: how often `alive` was stored by us */
+			union wh_firewall firewall; /* last row; read by the data plane */
+		};
+	};
+	__u32 flows_per_client; /* last row; read by the data plane; 0: no limit */
 	__u32 policy; /* last row; read by the data plane: counts the changes of the match lines and classes */
 	__u32 pad;
 	__u32 pin; /* class rows: WAN number + 1 that the class is pinned to by hand, 0: none; a person's to write */
 };
 
 _Static_assert(sizeof(union wh_masks) == 8 && sizeof(union wh_alive) == 8 && sizeof(union wh_hand) == 8, "one word");
+_Static_assert(sizeof(struct wh_return) == 40, "layout");
 _Static_assert(sizeof(struct wh_steer) == 64, "one cache line");
 
 #endif

@@ -33,6 +33,7 @@ enum wh_sweep_task {
 	__u64 timers_ns[WH_TIMER_COUNT];                                                                               \
 	__u32 task;    /* in: enum wh_sweep_task */                                                                    \
 	__u32 wan;     /* in: for WH_SWEEP_RESET */                                                                    \
+	__u32 born_s;  /* in: for the same: only flows born before that second of CLOCK_MONOTONIC */                   \
 	__u32 flows;   /* in: how many of flow[] to look at */                                                         \
 	__u32 binds;   /* in: how many of bind[] */                                                                    \
 	__u32 ports;   /* in: how many of port[] */                                                                    \
@@ -41,6 +42,7 @@ enum wh_sweep_task {
 	__u32 unbound; /* out: bindings deleted */                                                                     \
 	__u32 freed;   /* out: ports deleted */                                                                        \
 	__u32 reset;   /* out: flows set to WH_FLOW_RESET; done[] says which */                                        \
+	__u32 sweep_pad;                                                                                               \
 	__u8 done[WH_SWEEP_SLICE];
 /* clang-format on */
 
@@ -62,7 +64,7 @@ struct wh_sweep6 {
 	struct wh_port_key port[WH_SWEEP_SLICE];
 };
 
-_Static_assert(sizeof(struct wh_sweep) == 8 * WH_TIMER_COUNT + 40 + WH_SWEEP_SLICE, "layout");
+_Static_assert(sizeof(struct wh_sweep) == 8 * WH_TIMER_COUNT + 48 + WH_SWEEP_SLICE, "layout");
 _Static_assert(sizeof(struct wh_sweep4) == sizeof(struct wh_sweep) + 28 * WH_SWEEP_SLICE, "layout");
 _Static_assert(sizeof(struct wh_sweep6) == sizeof(struct wh_sweep) + 64 * WH_SWEEP_SLICE, "layout");
 

@@ -70,6 +70,7 @@ _wanhelm_operands() {
 	case $1 in
 	wan\ list) ;;
 	wan\ *) [[ $n -gt 2 ]] || _wanhelm_wans ;;
+	failback) [[ $n -gt 1 ]] || _wanhelm_wans ;;
 	class\ list) ;;
 	class\ *)
 		case $n in

@@ -192,6 +192,12 @@ struct prefix lab_inside(void);
 void lab_set_firewall(enum wh_firewall_mode mode, uint32_t generation);
 /* Both families alike. */
 void lab_set_masks(uint8_t keep, uint8_t fresh);
+/* Beside those that are set: WANs that some flows are to leave, and those that keep theirs while dead. */
+void lab_set_leave(uint8_t leave);
+void lab_set_held(uint8_t held);
+/* Which flows are to leave: those older than so many seconds if they can without harm; those on the WAN anyhow. */
+void lab_set_moved(unsigned seconds);
+void lab_set_old(unsigned wan, unsigned seconds);
 void lab_set_alive(uint8_t alive);
 void lab_set_class(enum wh_affinity affinity, enum wh_on_failover on_failover);
 void lab_set_on_none(enum wh_on_none on_none);
@@ -226,6 +232,8 @@ void lab_expect_consistent(void);
 
 /* One run of the sweep over everything that stands in the tables. The form holds what it did. */
 void lab_sweep(enum wh_sweep_task task, unsigned wan);
+/* The same for WH_SWEEP_RESET, but only for flows older than so many seconds. */
+void lab_sweep_older(unsigned wan, unsigned seconds);
 /* What the last one did, in the family of the test; it may be told other timers there. */
 struct wh_sweep *lab_form(void);
 /* All timers alike. */

@@ -13,6 +13,7 @@
 
 #include "kern/rule_tables.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 static void put(int map, uint32_t key, const void *value)
 {
@@ -93,6 +94,43 @@ void lab_set_masks(uint8_t keep, uint8_t fresh)
 	union wh_masks masks = {.keep4 = keep, .fresh4 = fresh, .keep6 = keep, .fresh6 = fresh};
 
 	__atomic_store_n(&lab.t.steer_rows[0].masks.word, masks.word, __ATOMIC_RELAXED);
+}
+
+static struct wh_steer *class_row(void)
+{
+	return &lab.t.steer_rows[0];
+}
+
+void lab_set_leave(uint8_t leave)
+{
+	union wh_masks masks = {.word = class_row()->masks.word};
+
+	masks.leave4 = masks.leave6 = leave;
+	__atomic_store_n(&class_row()->masks.word, masks.word, __ATOMIC_RELAXED);
+}
+
+void lab_set_held(uint8_t held)
+{
+	union wh_masks masks = {.word = class_row()->masks.word};
+
+	masks.held4 = masks.held6 = held;
+	__atomic_store_n(&class_row()->masks.word, masks.word, __ATOMIC_RELAXED);
+}
+
+/* The second before which a flow of that age was born: its own second is over. */
+static uint32_t born_before(unsigned seconds)
+{
+	return (uint32_t)(wh_now_ns() / WH_NS_PER_S) + 1 - seconds;
+}
+
+void lab_set_moved(unsigned seconds)
+{
+	class_row()->back.moved_s = born_before(seconds);
+}
+
+void lab_set_old(unsigned wan, unsigned seconds)
+{
+	class_row()->back.old_s[wan] = born_before(seconds);
 }
 
 void lab_set_alive(uint8_t alive)
@@ -307,6 +345,7 @@ int lab_reset(void **state)
 	memset(lab.t.sweep_form4, 0, sizeof(*lab.t.sweep_form4));
 	memset(lab.t.sweep_form6, 0, sizeof(*lab.t.sweep_form6));
 	lab_set_masks(0x03, 0x03);
+	class_row()->back = (struct wh_return){0};
 	lab_set_alive(0x03);
 	return 0;
 }
@@ -357,17 +396,16 @@ static void order(struct wh_sweep *form, enum wh_sweep_task task, unsigned wan)
 {
 	form->task = task;
 	form->wan = wan;
+	form->born_s = UINT32_MAX;
 	form->dying = form->deleted = form->unbound = form->freed = form->reset = 0;
 	memset(form->done, 0, sizeof(form->done));
 }
 
-void lab_sweep(enum wh_sweep_task task, unsigned wan)
+static void run_sweep(void)
 {
 	struct wh_sweep4 *v4 = lab.t.sweep_form4;
 	struct wh_sweep6 *v6 = lab.t.sweep_form6;
 
-	order((struct wh_sweep *)v4, task, wan);
-	order((struct wh_sweep *)v6, task, wan);
 	v4->flows = copy_keys(lab.t.flows[WH_V4], v4->flow, sizeof(v4->flow[0]));
 	v6->flows = copy_keys(lab.t.flows[WH_V6], v6->flow, sizeof(v6->flow[0]));
 	v4->binds = copy_keys(lab.t.binds[WH_V4], v4->bind, sizeof(v4->bind[0]));
@@ -376,4 +414,19 @@ void lab_sweep(enum wh_sweep_task task, unsigned wan)
 	v6->ports = copy_keys(lab.t.ports[WH_V6], v6->port, sizeof(v6->port[0]));
 	assert_int_equal(wh_programs_sweep(lab.programs, WH_V4), 0);
 	assert_int_equal(wh_programs_sweep(lab.programs, WH_V6), 0);
+}
+
+void lab_sweep(enum wh_sweep_task task, unsigned wan)
+{
+	order((struct wh_sweep *)lab.t.sweep_form4, task, wan);
+	order((struct wh_sweep *)lab.t.sweep_form6, task, wan);
+	run_sweep();
+}
+
+void lab_sweep_older(unsigned wan, unsigned seconds)
+{
+	order((struct wh_sweep *)lab.t.sweep_form4, WH_SWEEP_RESET, wan);
+	order((struct wh_sweep *)lab.t.sweep_form6, WH_SWEEP_RESET, wan);
+	lab.t.sweep_form4->born_s = lab.t.sweep_form6->born_s = born_before(seconds);
+	run_sweep();
 }

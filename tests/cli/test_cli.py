@@ -70,7 +70,7 @@ def test_usage_errors(wanhelm, args, message):
     assert message in err
 
 
-@pytest.mark.parametrize("verb", ["failback fiber", "probe fiber --target icmp:1.1.1.1", "flows kill --wan lte",
+@pytest.mark.parametrize("verb", ["probe fiber --target icmp:1.1.1.1", "flows kill --wan lte",
                                   "report --month 2024-02",
                                   "drill fiber --for 10s", "top", "init", "confirm"])
 def test_what_is_not_built_says_so(wanhelm, verb):

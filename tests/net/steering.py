@@ -21,10 +21,10 @@ def rounds(normal, long):
     return long if LONG else normal
 
 
-def config(default="{}", hold="500ms", firewall="kernel", more=""):
+def config(default="{}", hold="500ms", firewall="kernel", failback="mode: drain", more=""):
     """
     Two WANs and the probes that are the default. Only failback's hold is shortened, so that rounds go quickly.
-    `more` is of the top level.
+    `failback` is the rest of it, `more` is of the top level.
     """
     return f"""
 lan: [lan0]
@@ -35,7 +35,7 @@ wans:
 probes:
   default:
     targets: [icmp:203.0.113.1, icmp:203.0.113.2, "icmp:2001:db8:203::1", "icmp:2001:db8:203::2"]
-failback: {{mode: drain, hold: {hold}}}
+failback: {{{failback}, hold: {hold}}}
 classes:
   default: {default}
 {more}"""

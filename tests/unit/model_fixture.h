@@ -136,6 +136,7 @@ static inline void sim_init(struct sim *s, unsigned wans)
 		snprintf(w->name, sizeof(w->name), "wan%u", i);
 		w->enabled = true;
 		w->weight = 1;
+		w->failback = s->config.failback;
 		class->tiers[i].members[0] = (struct wh_conf_member){.wan = i, .weight = 1};
 		class->tiers[i].n_members = 1;
 		s->number_of[i] = wans - 1 - i;

@@ -133,6 +133,7 @@ int cli_class_list(const struct cli *cli);
 int cli_doctor(const struct cli *cli);
 int cli_events(const struct cli *cli);
 int cli_explain(const struct cli *cli);
+int cli_failback(const struct cli *cli);
 int cli_flows(const struct cli *cli);
 int cli_help(const struct cli *cli);
 int cli_metrics(const struct cli *cli);

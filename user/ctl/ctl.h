@@ -12,6 +12,7 @@
  *	hand      name, hand: down|up|drain|auto, for_s?, reason?,       "message": what was (or would be) done
  *	          dry_run?, yes?, ssh_address?: where the caller's ssh
  *	          session comes in, so that it is not cut unasked
+ *	failback  name                                                   "message"
  *	class-pin class, name (of the WAN), for_s?                       "message"
  *	class-auto class                                                 "message"
  *	explain   src, dst, proto (number), sport?, dport?, dscp?,       "class", "rule", "bucket", "wans", "wan",

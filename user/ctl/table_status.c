@@ -185,7 +185,7 @@ static struct verdict verdict_on(const struct wh_tables *tables, unsigned class)
 
 		if (fresh & working) /* else the last resort */
 			fresh &= working;
-		verdict.keep |= wh_keep_of(masks, family) & working;
+		verdict.keep |= wh_kept_by(masks, alive, family);
 		verdict.fresh |= fresh;
 		verdict.shared = verdict.shared ? verdict.shared : fresh;
 	}

@@ -40,19 +40,21 @@ static bool carries(enum wh_wan_state state)
 	       state == WH_WAN_DRAINING || state == WH_WAN_FORCED_UP;
 }
 
-void wh_aftermath_return(struct wh_daemon *d, const struct wh_change *change)
+void wh_aftermath_on_return(void *arg, const struct wh_class_change *change)
 {
-	struct wh_aftermath *a = &d->aftermath[change->wan];
 	struct wh_record record = WH_RECORD_EMPTY;
+	struct wh_daemon *d = arg;
+	const struct wh_conf_class *class = &d->config.classes[change->class];
+	struct wh_aftermath *a = &d->aftermath[change->wan];
+	uint64_t now_ns = wh_now_ns();
 
-	if (change->from != WH_WAN_RECOVERING || change->to != WH_WAN_UP)
+	/* The families and classes that follow the first one are not told: it is the same return. */
+	if (a->returned_ns && now_ns < a->returned_ns + WATCH_NS)
 		return;
-	/* The family that follows the first one is not told: it is the same return. */
-	if (a->returned_ns && change->now_ns < a->returned_ns + WATCH_NS)
-		return;
-	a->returned_ns = change->now_ns;
+	a->returned_ns = now_ns;
 	record.event = "failback";
 	record.wan = d->wans[change->wan].name;
+	record.class = class->own_failback ? class->name : NULL;
 	record.cause = change->cause;
 	record.evidence = change->evidence;
 	wh_tell(d, &record);
@@ -79,13 +81,9 @@ static void begin(struct wh_daemon *d, struct wh_aftermath *a, const struct wh_c
 void wh_aftermath_open(struct wh_daemon *d, const struct wh_change *change)
 {
 	struct wh_aftermath *a = &d->aftermath[change->wan];
-	uint8_t bit = (uint8_t)(1U << change->wan);
 
-	if (carries(change->to))
-		d->owed[change->family] &= (uint8_t)~bit;
 	if (!carries(change->from) || carries(change->to))
 		return;
-	d->owed[change->family] |= bit;
 	/* One that was not in use again yet fails over nothing. */
 	if (change->from == WH_WAN_RECOVERING)
 		return;
@@ -183,6 +181,7 @@ bool wh_aftermath_waits(const struct wh_daemon *d)
 
 void wh_aftermath_watch(struct wh_daemon *d, uint64_t now_ns)
 {
+	wh_aftermath_owe_old(d, now_ns);
 	wh_aftermath_walk(d);
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		struct wh_aftermath *a = &d->aftermath[wan];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * aftermath_reset.c: after a switch the TCP sessions that cannot go on are told so, in slices between turns.  Their
- * next packet would be answered by the data plane; those that are silent are walked for here, marked by the sweep,
- * and each client is sent the RST that it takes at once.  The router's own sessions are not among them (they get
- * theirs at their next packet), nor those that were opened from outside (they never do).
+ * aftermath_reset.c: the TCP sessions that cannot go on, after a switch, or because they are too old to stay behind when
+ * a better WAN is back, are told so, in slices between turns.  Their next packet would be answered by the data plane;
+ * those that are silent are walked for here, marked by the sweep, and each client is sent the RST that it takes at once.
+ * The router's own sessions are not among them (they get theirs at their next packet), nor those that were opened from
+ * outside (they never do).
  */
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -17,10 +18,12 @@
 #include "daemon/daemon.h"
 #include "kern/family.h"
 #include "lib/checksum.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #define WALK_SLICE 1024 /* flows a turn: some milliseconds of work */
 #define HOPS 64
+#define OLD_EVERY_NS (5 * WH_NS_PER_S) /* less than WH_FAILBACK_LATE_NS */
 
 /* --- the RST ---------------------------------------------------------------------------------------------- */
 
@@ -163,7 +166,7 @@ static enum way way_by(const struct wh_wan *wan, const struct wh_flow_entry *ent
 
 static enum way best_way(const struct wh_daemon *d, const struct wh_flow_entry *entry)
 {
-	uint8_t fresh = wh_fresh_for(d, entry->flow.class, entry->family);
+	uint8_t fresh = wh_fresh_for(d, entry->flow.class, entry->family) & (uint8_t) ~(1U << d->walked);
 	enum way best = WAY_NONE;
 
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
@@ -175,6 +178,35 @@ static enum way best_way(const struct wh_daemon *d, const struct wh_flow_entry *
 	return best;
 }
 
+static bool is_session(const struct wh_flow_entry *entry)
+{
+	return wh_flow_proto(entry) == IPPROTO_TCP && (entry->flow.tcp & WH_TCP_ACKED) &&
+	       entry->flow.pin.state != WH_FLOW_RESET &&
+	       !(entry->flow.flags & (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN));
+}
+
+/*
+ * The second before which sessions that are on the walked WAN must have been born to leave it; 0: none must.  Where
+ * some belong there, which only a packet's hash says, the data plane alone sorts them out.
+ */
+static uint32_t leave_before(const struct wh_daemon *d, unsigned class, enum wh_family family)
+{
+	const uint8_t bit = (uint8_t)(1U << d->walked);
+	int conf = d->class_conf_of[class];
+
+	if (!(wh_kept_by(d->stored.masks[class], d->stored.alive, family) & bit))
+		return UINT32_MAX;
+	return conf >= 0 && d->model.classes[conf].back[family].behind & bit ? d->stored.back[class].old_s[d->walked] : 0;
+}
+
+/* Whether the destination is reached by one WAN only, or is the router's own. */
+static bool is_bound_to_wan(const struct wh_daemon *d, const struct wh_flow_entry *entry)
+{
+	struct wh_route route;
+
+	return !wh_tables_route(&d->tables, entry, &route) && route.kind != WH_ROUTE_DEFAULT;
+}
+
 /* As the data plane decides on a flow's next packet, for flows that may have none. */
 static bool is_stranded(const struct wh_daemon *d, const struct wh_flow_entry *entry)
 {
@@ -183,9 +215,8 @@ static bool is_stranded(const struct wh_daemon *d, const struct wh_flow_entry *e
 	int class = flow->class < WH_MAX_CLASSES ? d->class_conf_of[flow->class] : -1;
 	enum way way;
 
-	if (flow->pin.wan != d->walked || flow->pin.state == WH_FLOW_RESET || class < 0 ||
-	    wh_flow_proto(entry) != IPPROTO_TCP || !(flow->tcp & WH_TCP_ACKED) ||
-	    (flow->flags & (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN)))
+	if (flow->pin.wan != d->walked || class < 0 || !is_session(entry) ||
+	    flow->born_s >= leave_before(d, flow->class, entry->family) || is_bound_to_wan(d, entry))
 		return false;
 	way = best_way(d, entry);
 	return way == WAY_TRANSLATED ||
@@ -197,6 +228,7 @@ static bool is_stranded(const struct wh_daemon *d, const struct wh_flow_entry *e
 /* Those that stand in the sweep's form, in its order. */
 struct slice {
 	struct wh_daemon *d;
+	uint32_t born_s; /* all of them were born before */
 	struct wh_flow_entry entry[WH_SWEEP_SLICE];
 };
 
@@ -211,6 +243,7 @@ static void run_form(struct slice *s)
 		return;
 	form->task = WH_SWEEP_RESET;
 	form->wan = d->walked;
+	form->born_s = s->born_s;
 	err = wh_programs_sweep(d->programs, d->walked_family);
 	if (err)
 		wh_error("the sweep does not run: %s", strerror(-err));
@@ -221,15 +254,19 @@ static void run_form(struct slice *s)
 			send_reset(d, &s->entry[i]);
 	}
 	form->flows = 0;
+	s->born_s = 0;
 }
 
 static void consider(void *arg, const struct wh_flow_entry *entry)
 {
 	struct slice *s = arg;
 	struct wh_sweep *form = wh_tables_form(&s->d->tables, entry->family);
+	uint32_t born_s;
 
 	if (!is_stranded(s->d, entry))
 		return;
+	born_s = leave_before(s->d, entry->flow.class, entry->family);
+	s->born_s = born_s > s->born_s ? born_s : s->born_s;
 	s->entry[form->flows] = *entry;
 	wh_tables_form_flow(&s->d->tables, entry);
 	if (form->flows == WH_SWEEP_SLICE)
@@ -242,6 +279,7 @@ static void walk_slice(struct wh_daemon *d)
 	struct wh_sweep *form = wh_tables_form(&d->tables, d->walked_family);
 
 	slice.d = d;
+	slice.born_s = 0;
 	form->flows = form->binds = form->ports = 0;
 	if (wh_tables_walk(&d->tables, d->walked_family, &d->reset_walk, WALK_SLICE, consider, &slice))
 		d->reset_walk.done = true;
@@ -259,10 +297,6 @@ void wh_aftermath_on_walk(evutil_socket_t fd, short what, void *arg)
 	if (d->walked >= WH_MAX_WANS)
 		return;
 	bit = (uint8_t)(1U << d->walked);
-	if (wh_alive_of(d->stored.alive, d->walked_family) & bit) { /* it works again: those not yet told stay */
-		d->walked = WH_WAN_NONE;
-		return;
-	}
 	if (!wh_fresh_anywhere(d, d->walked_family)) { /* nothing else works any more */
 		d->owed[d->walked_family] |= bit;
 		d->walked = WH_WAN_NONE;
@@ -273,6 +307,20 @@ void wh_aftermath_on_walk(evutil_socket_t fd, short what, void *arg)
 		d->walked = WH_WAN_NONE;
 	else
 		evtimer_add(d->walk_timer, &soon);
+}
+
+void wh_aftermath_owe_old(struct wh_daemon *d, uint64_t now_ns)
+{
+	if (now_ns < d->old_owed_ns + OLD_EVERY_NS)
+		return;
+	d->old_owed_ns = now_ns;
+	for (unsigned i = 0; i < d->config.n_classes * WH_MAX_WANS; i++) {
+		const struct wh_class_model *class = &d->model.classes[i / WH_MAX_WANS];
+		unsigned wan = i % WH_MAX_WANS;
+
+		for (enum wh_family family = 0; family < WH_FAMILIES && class->words.old_s[wan]; family++)
+			d->owed[family] |= class->back[family].behind & (uint8_t)(1U << wan);
+	}
 }
 
 void wh_aftermath_walk(struct wh_daemon *d)

@@ -13,7 +13,7 @@
  *	slow.c       packets to cut up, fragments to keep waiting
  *	routes.c     kernel's routes → wh_routes
  *	policy.c     configuration → classes, bucket tables, match lines
- *	flip.c       model → masks: the only writer of wh_steer's masks
+ *	flip.c       model → masks: the only writer of wh_steer's masks, and of who leaves after a return
  *	aftermath.c  after a switch: verification, the record; aftermath_reset.c: the sessions that cannot go on
  *	collect.c    idle flows, bindings and ports; counts for status; timers.c: how long is idle
  *	overrides.c  the hand: verbs, expiry, what survives a reboot
@@ -46,6 +46,8 @@
 #include "prober/prober.h"
 
 #define WH_REASON_LEN 96
+/* Before this the clock was never set, and tells neither months nor hours: 2024-01-01. */
+#define WH_CLOCK_IS_SET_S 1704067200
 #define WH_COLLECT_SLICE 1024 /* entries a slice: well under a millisecond of work */
 
 /* An override by hand, beside its bit in wh_steer. */
@@ -211,6 +213,7 @@ struct wh_daemon {
 	unsigned walked;	   /* the WAN that is being walked for, WH_WAN_NONE: none */
 	enum wh_family walked_family;
 	struct wh_flow_walk reset_walk;
+	uint64_t old_owed_ns; /* when old sessions were last looked for */
 	int packet_socket;
 	struct wh_collection collection;
 	uint64_t flows_on[WH_MAX_WANS]; /* users' flows by WAN, as they were last counted */
@@ -323,15 +326,17 @@ void wh_flip_forget(struct wh_daemon *d, unsigned class);
 
 /* aftermath.c */
 void wh_aftermath_open(struct wh_daemon *d, const struct wh_change *change);
-/* A WAN is taken into use again. */
-void wh_aftermath_return(struct wh_daemon *d, const struct wh_change *change);
+/* A WAN is taken into use again by a class. */
+void wh_aftermath_on_return(void *arg, const struct wh_class_change *change);
 void wh_aftermath_flipped(struct wh_daemon *d, uint64_t flipped_ns);
 /* Whether a switch is waited on for its first answer. */
 bool wh_aftermath_waits(const struct wh_daemon *d);
 void wh_aftermath_watch(struct wh_daemon *d, uint64_t now_ns);
 
 /* aftermath_reset.c */
-/* Begin to tell sessions on dead WANs, as soon as there is a better one, and not before. */
+/* Now and then: those are owed, too, that have grown too old for a WAN that is better left. */
+void wh_aftermath_owe_old(struct wh_daemon *d, uint64_t now_ns);
+/* Begin to tell sessions where they cannot go on, as soon as there is a better WAN, and not before. */
 void wh_aftermath_walk(struct wh_daemon *d);
 void wh_aftermath_on_walk(evutil_socket_t fd, short what, void *arg);
 /* The WANs that take new flows of the class of that number in that family; of any class. */

@@ -17,8 +17,6 @@
 
 #define QUOTA_FILE "quota.json"
 #define SAVE_EVERY_NS (60 * WH_NS_PER_S)
-/* Before this the clock was never set: no month can be told. */
-#define CLOCK_IS_SET_S 1704067200 /* 2024-01-01 */
 
 static const struct wh_conf_quota *quota_of(const struct wh_daemon *d, unsigned wan)
 {
@@ -195,7 +193,7 @@ void wh_quota_watch(struct wh_daemon *d)
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		const struct wh_conf_quota *quota = quota_of(d, wan);
 
-		if (quota && quota->limit_bytes && now >= CLOCK_IS_SET_S)
+		if (quota && quota->limit_bytes && now >= WH_CLOCK_IS_SET_S)
 			watch(d, wan, quota, now);
 		else
 			wh_model_quota(&d->model, wan, WH_QUOTA_FREE);

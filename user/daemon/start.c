@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -89,6 +90,19 @@ static void tell_full_tables(struct wh_daemon *d)
 	d->full_seen = full;
 }
 
+/* What failback's windows go by. */
+static void tell_time(struct wh_daemon *d)
+{
+	time_t now = time(NULL);
+	struct tm local;
+
+	if (now < WH_CLOCK_IS_SET_S || !localtime_r(&now, &local))
+		wh_model_local_time(&d->model, WH_MINUTE_UNKNOWN);
+	else
+		wh_model_local_time(&d->model,
+				    (unsigned)(local.tm_wday * 24 * 60 + local.tm_hour * 60 + local.tm_min));
+}
+
 /* Once a second: what may have gone without notice is looked at, and put back. */
 static void on_world_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -105,6 +119,7 @@ static void on_world_timer(evutil_socket_t fd, short what, void *arg)
 		d->prober_died_ns = wh_now_ns();
 	}
 	wh_world_hooks(d);
+	tell_time(d);
 	wh_throughput_watch(d);
 	wh_policy_pace(d);
 	wh_quota_watch(d);
@@ -297,6 +312,7 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 	d->started_ns = wh_now_ns();
 	d->model.on_change = wh_turn_on_change;
 	d->model.on_class = wh_classes_on_change;
+	d->model.on_return = wh_aftermath_on_return;
 	d->model.arg = d;
 	snprintf(error, error_len, "out of memory");
 	d->config = *config;

@@ -183,7 +183,6 @@ void wh_turn_on_change(void *arg, const struct wh_change *change)
 	record.wan = d->wans[change->wan].name;
 	record.cause = change->cause;
 	record.evidence = evidence;
-	wh_aftermath_return(d, change);
 	/* A suspicion comes and goes with a lost packet or two: told where details are asked for, not kept. */
 	if (change->to == WH_WAN_SUSPECT || change->from == WH_WAN_SUSPECT) {
 		wh_debug("%s: %s", record.wan, evidence);

@@ -9,8 +9,10 @@
 #include "daemon/daemon.h"
 #include "daemon/metrics.h"
 #include "kern/words.h"
+#include "lib/clock.h"
 #include "lib/text.h"
 #include "lib/timestamp.h"
+#include "model/states.h"
 
 enum { FAILED = 1, USAGE = 2 };
 
@@ -132,6 +134,28 @@ static json_t *on_hand(void *arg, const json_t *request)
 	return json_pack("{s:s}", "message", text);
 }
 
+static json_t *on_failback(void *arg, const json_t *request)
+{
+	struct wh_daemon *d = arg;
+	json_t *error = NULL;
+	int wan = named_wan(d, request, &error);
+	const struct wh_wan_model *w;
+	char text[256];
+	bool taken;
+
+	if (wan < 0)
+		return error;
+	w = &d->model.wans[wan];
+	taken = wh_model_failback(&d->model, (unsigned)wan, wh_now_ns());
+	wh_flip(d);
+	if (!taken && !wh_state_is_fresh(wh_wan_shown(w)))
+		return wh_control_error(FAILED, "failback: %s cannot be used now: %s: %s", w->name,
+					wh_word_of_state(wh_wan_shown(w)), w->of[wh_wan_shown_family(w)].reason);
+	snprintf(text, sizeof(text), taken ? "%s is used again" : "there was nothing to take back: %s is not held back",
+		 w->name);
+	return json_pack("{s:s}", "message", text);
+}
+
 /* --- the rest --------------------------------------------------------------------------------------------- */
 
 static json_t *on_events(void *arg, const json_t *request)
@@ -185,6 +209,7 @@ const struct wh_control_handler wh_verbs[] = {
 	{"status", on_status, true, false},
 	{"wan-show", on_wan_show, true, false},
 	{"hand", on_hand, false, false},
+	{"failback", on_failback, false, false},
 	{"class-pin", wh_classes_on_pin, false, false},
 	{"class-auto", wh_classes_on_auto, false, false},
 	{"explain", wh_explain_flow, false, false},

@@ -22,4 +22,20 @@ static inline __u8 wh_fresh_of(union wh_masks masks, enum wh_family family)
 	return family == WH_V4 ? masks.fresh4 : masks.fresh6;
 }
 
+static inline __u8 wh_leave_of(union wh_masks masks, enum wh_family family)
+{
+	return family == WH_V4 ? masks.leave4 : masks.leave6;
+}
+
+static inline __u8 wh_held_of(union wh_masks masks, enum wh_family family)
+{
+	return family == WH_V4 ? masks.held4 : masks.held6;
+}
+
+/* Where a class's flows stay, as the data plane has it. */
+static inline __u8 wh_kept_by(union wh_masks masks, union wh_alive alive, enum wh_family family)
+{
+	return wh_keep_of(masks, family) & (wh_alive_of(alive, family) | wh_held_of(masks, family));
+}
+
 #endif

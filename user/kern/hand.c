@@ -92,7 +92,23 @@ static void open_classes(struct wh_tables *t, unsigned wan, const bool there[WH_
 		masks.fresh4 |= bit4;
 		masks.keep6 |= bit6;
 		masks.fresh6 |= bit6;
+		masks.leave4 &= (uint8_t)~bit4;
+		masks.leave6 &= (uint8_t)~bit6;
 		*word = masks.word;
+	}
+}
+
+/* Nobody is there to say when the wait is over. */
+static void wait_no_longer(struct wh_tables *t, unsigned wan)
+{
+	for (unsigned class = 0; class < WH_MAX_CLASSES; class += 1) {
+		volatile __u64 *word = &t->steer_rows[class].masks.word;
+		union wh_masks masks = {.word = *word};
+
+		masks.held4 = with(masks.held4, wan, false);
+		masks.held6 = with(masks.held6, wan, false);
+		if (masks.word != *word)
+			*word = masks.word;
 	}
 }
 
@@ -109,6 +125,8 @@ int wh_tables_hand(struct wh_tables *t, unsigned wan, enum wh_hand_verb verb)
 		families_of(&row, there);
 		open_classes(t, wan, there);
 	}
+	if (verb == WH_HAND_DOWN)
+		wait_no_longer(t, wan);
 	store_alive(t, wan, there);
 	return 0;
 }

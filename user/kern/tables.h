@@ -96,6 +96,9 @@ static inline bool wh_flow_is_users(const struct wh_flow *flow)
 /* The entry under which a flow's answers are found; -ENOENT. */
 int wh_tables_reply(const struct wh_tables *t, const struct wh_flow_entry *entry, struct wh_reply *out);
 
+/* What is to be done with the flow's destination; -ENOENT where no entry says. */
+int wh_tables_route(const struct wh_tables *t, const struct wh_flow_entry *entry, struct wh_route *out);
+
 /* A walk through a table, a bounded slice a call, so that a loop stays alive beside it.  Begins zeroed. */
 struct wh_flow_walk {
 	uint64_t cursor; /* the kernel's word for where to go on */

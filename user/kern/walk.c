@@ -6,6 +6,7 @@
  */
 #include "kern/tables.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,19 @@ int wh_tables_reply(const struct wh_tables *t, const struct wh_flow_entry *entry
 	if (bpf_map_lookup_elem(t->replies[entry->family], key, &reply))
 		return -errno;
 	*out = reply.common;
+	return 0;
+}
+
+int wh_tables_route(const struct wh_tables *t, const struct wh_flow_entry *entry, struct wh_route *out)
+{
+	struct wh_route_key key = {.prefix_len = 128, .addr_be = {{0, 0, htonl(0xffff), entry->key4.dst_be}}};
+	struct wh_route route;
+
+	if (entry->family == WH_V6)
+		key.addr_be = entry->key6.dst_be;
+	if (bpf_map_lookup_elem(t->routes, &key, &route))
+		return -errno;
+	*out = route;
 	return 0;
 }
 

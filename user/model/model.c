@@ -32,12 +32,24 @@ static void start_family(struct wh_family_model *f, uint64_t now_ns)
 	snprintf(f->reason, sizeof(f->reason), "not looked at yet");
 }
 
-static void configure_wan(struct wh_wan_model *w, const struct wh_config *config, const struct wh_conf_wan *conf,
-			  uint64_t now_ns)
+/* The number is another WAN's now: what classes know of the one before is not of this one. */
+static void forget_in_classes(struct wh_model *m, unsigned wan)
 {
+	for (unsigned c = 0; c < WH_MAX_CLASSES; c++) {
+		memset(m->classes[c].sla[wan], 0, sizeof(m->classes[c].sla[wan]));
+		for (unsigned family = 0; family < WH_FAMILIES; family++)
+			m->classes[c].back[family].wans[wan] = (struct wh_back){.state = WH_BACK_IN_USE};
+	}
+}
+
+static void configure_wan(struct wh_model *m, unsigned wan, const struct wh_config *config,
+			  const struct wh_conf_wan *conf, uint64_t now_ns)
+{
+	struct wh_wan_model *w = &m->wans[wan];
 	bool new = !w->configured || strcmp(w->name, conf->name) != 0;
 
 	if (new) {
+		forget_in_classes(m, wan);
 		memset(w, 0, sizeof(*w));
 		w->configured = true;
 		snprintf(w->name, sizeof(w->name), "%s", conf->name);
@@ -75,13 +87,15 @@ void wh_model_configure(struct wh_model *m, const struct wh_config *config, cons
 {
 	bool used[WH_MAX_WANS] = {false};
 
+	if (!m->config)
+		m->local_minute = WH_MINUTE_UNKNOWN;
 	if (!m->random)
 		m->random = (uint32_t)(now_ns ^ now_ns >> 32) | 1;
 	m->config = config;
 	memcpy(m->number_of, number_of, sizeof(m->number_of));
 	for (unsigned i = 0; i < config->n_wans; i++) {
 		used[number_of[i]] = true;
-		configure_wan(&m->wans[number_of[i]], config, &config->wans[i], now_ns);
+		configure_wan(m, number_of[i], config, &config->wans[i], now_ns);
 	}
 	configure_classes(m, config);
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++)
@@ -114,6 +128,8 @@ void wh_model_adopt(struct wh_model *m, unsigned wan, enum wh_family family, enu
 	f->state = state;
 	f->judged = judged_behind(state);
 	f->since_ns = f->judged_since_ns = since_ns;
+	f->recovered_ns = state == WH_WAN_RECOVERING ? since_ns : 0;
+	f->lost_ns = wh_state_is_alive(state) ? 0 : since_ns;
 	snprintf(f->reason, sizeof(f->reason), "adopted from an earlier controller");
 }
 
@@ -175,18 +191,24 @@ void wh_model_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, con
 		wh_states_hand(m, wan, verb, why, now_ns);
 }
 
+int wh_model_index_of(const struct wh_model *m, unsigned wan)
+{
+	for (unsigned i = 0; m->config && i < m->config->n_wans; i++) {
+		if (m->number_of[i] == wan)
+			return (int)i;
+	}
+	return -1;
+}
+
 void wh_model_traffic(struct wh_model *m, unsigned wan, double up_bps, double down_bps)
 {
 	struct wh_wan_model *w = wan_of(m, wan);
-	const struct wh_conf_wan *conf = NULL;
+	const struct wh_conf_wan *conf;
 	double up, down;
 
-	for (unsigned i = 0; w && i < m->config->n_wans; i++) {
-		if (m->number_of[i] == wan)
-			conf = &m->config->wans[i];
-	}
-	if (!conf)
+	if (!w)
 		return;
+	conf = &m->config->wans[wh_model_index_of(m, wan)];
 	up = conf->up_bps ? up_bps / (double)conf->up_bps : 0;
 	down = conf->down_bps ? down_bps / (double)conf->down_bps : 0;
 	w->measured = conf->up_bps || conf->down_bps;

@@ -16,6 +16,7 @@
 #define WANHELM_MODEL_MODEL_H
 
 #include "model/config.h"
+#include "model/failback.h"
 #include "model/health.h"
 #include "model/silence.h"
 #include "model/sla.h"
@@ -47,6 +48,8 @@ struct wh_family_model {
 	bool met;		  /* was usable before: comes back as down, not as pending */
 	uint64_t watched_ns;	  /* quiet is counted from here at the earliest */
 	uint64_t judged_since_ns; /* when `judged` was entered */
+	uint64_t recovered_ns;	  /* when it last worked again after it was down; 0: it does not, or was never down */
+	uint64_t lost_ns;	  /* when `state` last ceased to carry flows; 0: it never did */
 	uint64_t sign_ns;	  /* the first sign of the present trouble; 0: none */
 	unsigned bad_rounds;	  /* in a row */
 	unsigned good_rounds;	  /* in a row */
@@ -76,6 +79,8 @@ struct wh_class_model {
 	unsigned pinned; /* WAN number, or WH_WAN_NONE */
 	struct wh_sla_watch sla[WH_MAX_WANS][WH_FAMILIES];
 	uint8_t chosen[WH_FAMILIES]; /* by least-used or lowest-latency; WH_WAN_NONE: nobody yet */
+	struct wh_class_back back[WH_FAMILIES];
+	struct wh_return words; /* what the data plane is to know of it */
 };
 
 /* What changed for one class on one WAN; all texts are valid during the call. */
@@ -94,18 +99,25 @@ struct wh_model {
 	struct wh_class_model classes[WH_MAX_CLASSES];			   /* by index */
 	void (*on_change)(void *arg, const struct wh_change *change);	   /* may be NULL */
 	void (*on_class)(void *arg, const struct wh_class_change *change); /* may be NULL */
+	/* A class takes a WAN into use again.  May be NULL. */
+	void (*on_return)(void *arg, const struct wh_class_change *change);
 	void *arg;
 
 	uint32_t seq;	      /* of the next probe */
 	uint32_t random;      /* for jitter */
 	uint64_t standing_ns; /* when standing.c last let time pass */
+	unsigned local_minute;
 };
 
-/* What the masks should be: `alive` for the last row of wh_steer, one pair a configured class. */
+/* What the words should be: `alive` for the last row of wh_steer, the others for each configured class. */
 struct wh_wanted {
 	union wh_alive alive;
 	union wh_masks masks[WH_MAX_CLASSES];
+	struct wh_return back[WH_MAX_CLASSES];
 };
+
+/* The index of a WAN (by number) in the configuration, or -1. */
+int wh_model_index_of(const struct wh_model *m, unsigned wan);
 
 /*
  * Start (with a zeroed model), or take in another configuration: WANs keep their numbers' state where the
@@ -155,6 +167,15 @@ void wh_model_quota(struct wh_model *m, unsigned wan, enum wh_quota_verdict verd
 
 /* Put one WAN first for a class (index); WH_WAN_NONE takes that back. */
 void wh_model_pin(struct wh_model *m, unsigned class, unsigned wan);
+
+/* Take a WAN that is held back by any class into use now, hold or not.  Whether there was any. */
+bool wh_model_failback(struct wh_model *m, unsigned wan, uint64_t now_ns);
+
+/* The minute of the week, local time, from Sunday 0:00, or WH_MINUTE_UNKNOWN; to be told once a minute at least. */
+void wh_model_local_time(struct wh_model *m, unsigned minute);
+
+/* What an earlier controller held back from a class (index), WANs as bits; after wh_model_configure(). */
+void wh_model_adopt_waits(struct wh_model *m, unsigned class, uint8_t waits4, uint8_t waits6);
 
 /*
  * The loop was away for `late_ns` more than it wanted: probes that ran out meanwhile say something about us,

@@ -153,20 +153,43 @@ static uint8_t within_limits(const struct wh_model *m, unsigned class, enum wh_f
 
 /* --- all of it -------------------------------------------------------------------------------------------------- */
 
+/* Those that take new flows as far as their states go: recovering ones where nothing else is well. */
+static uint8_t well_of(const struct wh_model *m, unsigned class, enum wh_family family, uint8_t usable)
+{
+	uint8_t recovering = in_state(m, family, usable, is_recovering);
+	uint8_t well = in_state(m, family, usable, wh_state_is_fresh);
+
+	well |= recovering & wh_failback_early(m, class, family);
+	return well ? well : recovering;
+}
+
+/* Without what is held back, as long as anything else is left; the pin is a hand's, and stands above that. */
+static uint8_t in_use(const struct wh_model *m, unsigned class, enum wh_family family, uint8_t set, uint8_t pinned,
+		      struct wh_class_standing *s)
+{
+	uint8_t held = wh_failback_in(m, class, family, WH_BACK_HELD) & (uint8_t)~pinned;
+	uint8_t waits = wh_failback_in(m, class, family, WH_BACK_WAITS) & (uint8_t)~pinned;
+
+	if (set & (uint8_t)~held)
+		set = narrow(s, set, (uint8_t)~held, WH_STANDING_HELD);
+	return set & (uint8_t)~waits ? narrow(s, set, (uint8_t)~waits, WH_STANDING_WAITS) : set;
+}
+
 /* From what is well to those among which tier and algorithm choose. */
 static uint8_t eligible(const struct wh_model *m, unsigned class, enum wh_family family, uint8_t well,
 			struct wh_class_standing *s)
 {
 	const struct wh_conf_class *conf = &m->config->classes[class];
-	uint8_t set = narrow(s, well, within_limits(m, class, family, well), WH_STANDING_SLA), others, pinned;
+	uint8_t pinned = m->classes[class].pinned < WH_MAX_WANS ? WAN_BIT(m->classes[class].pinned) : 0;
+	uint8_t set = narrow(s, well, within_limits(m, class, family, well), WH_STANDING_SLA), others;
 
 	others = set & (uint8_t)~in_quota(m, set, WH_QUOTA_AVOIDED);
 	if (others)
 		set = narrow(s, set, others, WH_STANDING_AVOIDED);
+	set = in_use(m, class, family, set, pinned, s);
 	others = conf->algorithm == WH_ALGORITHM_OVERFLOW ? set & (uint8_t)~busy_in(m, set) : set;
 	if (others)
 		set = narrow(s, set, others, WH_STANDING_BUSY);
-	pinned = m->classes[class].pinned < WH_MAX_WANS ? WAN_BIT(m->classes[class].pinned) : 0;
 	if (set & pinned)
 		set = narrow(s, set, pinned, WH_STANDING_UNPINNED);
 	return set;
@@ -177,11 +200,12 @@ static bool chooses_one(const struct wh_conf_class *class)
 	return class->algorithm == WH_ALGORITHM_LEAST_USED || class->algorithm == WH_ALGORITHM_LOWEST_LATENCY;
 }
 
-/* Those of the best tier that has any in the set. */
-static uint8_t best_tier(const struct wh_model *m, const struct wh_conf_class *class, uint8_t set)
+uint8_t wh_standing_best_tier(const struct wh_model *m, unsigned class, uint8_t set)
 {
-	for (unsigned t = 0; t < class->n_tiers; t++) {
-		uint8_t found = set & tier_set(m, &class->tiers[t]);
+	const struct wh_conf_class *conf = &m->config->classes[class];
+
+	for (unsigned t = 0; t < conf->n_tiers; t++) {
+		uint8_t found = set & tier_set(m, &conf->tiers[t]);
 
 		if (found)
 			return found;
@@ -193,7 +217,7 @@ static uint8_t best_tier(const struct wh_model *m, const struct wh_conf_class *c
 static uint8_t with_choice(const struct wh_model *m, unsigned class, enum wh_family family, uint8_t set,
 			   struct wh_class_standing *s)
 {
-	uint8_t tier = best_tier(m, &m->config->classes[class], set);
+	uint8_t tier = wh_standing_best_tier(m, class, set);
 	unsigned chosen = m->classes[class].chosen[family];
 
 	if (chosen >= WH_MAX_WANS || !(tier & WAN_BIT(chosen)))
@@ -205,14 +229,12 @@ void wh_standing_of(const struct wh_model *m, unsigned class, enum wh_family fam
 {
 	const struct wh_conf_class *conf = &m->config->classes[class];
 	uint8_t all = class_set(m, conf), blocked = in_quota(m, all, WH_QUOTA_BLOCKED);
-	uint8_t usable = all & (uint8_t)~blocked, well = in_state(m, family, usable, wh_state_is_fresh);
+	uint8_t usable = all & (uint8_t)~blocked, well = well_of(m, class, family, usable);
 
 	memset(out, 0, sizeof(*out));
 	give_reason(out, all, WH_STANDING_STATE);
 	give_reason(out, blocked, WH_STANDING_BLOCKED);
-	out->keep = in_state(m, family, usable, wh_state_is_alive);
-	if (!well)
-		well = in_state(m, family, usable, is_recovering);
+	out->keep = in_state(m, family, usable, wh_state_is_alive) | (m->classes[class].back[family].held & usable);
 	if (well) {
 		out->fresh = eligible(m, class, family, well, out);
 		if (chooses_one(conf))
@@ -225,6 +247,15 @@ void wh_standing_of(const struct wh_model *m, unsigned class, enum wh_family fam
 	/* Who is outside the limits keeps nothing where the class says so and somewhere is better. */
 	if (conf->sla.action == WH_SLA_MOVE)
 		out->keep &= (uint8_t) ~(outside(m, class, family, out->keep) & ~out->fresh);
+}
+
+uint8_t wh_standing_fit(const struct wh_model *m, unsigned class, enum wh_family family)
+{
+	uint8_t all = class_set(m, &m->config->classes[class]), fit;
+
+	fit = in_state(m, family, all, wh_state_is_fresh) | in_state(m, family, all, is_recovering);
+	fit &= (uint8_t) ~(in_quota(m, all, WH_QUOTA_BLOCKED) | in_quota(m, all, WH_QUOTA_AVOIDED));
+	return fit & (uint8_t)~outside(m, class, family, all);
 }
 
 /* --- time ------------------------------------------------------------------------------------------------------- */
@@ -278,14 +309,15 @@ static bool is_worth_it(const struct wh_model *m, enum wh_algorithm algorithm, u
 static void choose(struct wh_model *m, unsigned class, enum wh_family family)
 {
 	const struct wh_conf_class *conf = &m->config->classes[class];
-	uint8_t well = in_state(m, family, class_set(m, conf), wh_state_is_fresh), tier;
+	uint8_t usable = class_set(m, conf), tier;
 	uint8_t *chosen = &m->classes[class].chosen[family];
 	struct wh_class_standing unused = {0};
 	unsigned best = WH_WAN_NONE;
 	double least = 0;
 
-	well &= (uint8_t)~in_quota(m, well, WH_QUOTA_BLOCKED);
-	tier = best_tier(m, conf, eligible(m, class, family, well, &unused));
+	usable &= (uint8_t)~in_quota(m, usable, WH_QUOTA_BLOCKED);
+	tier = wh_standing_best_tier(
+		m, class, eligible(m, class, family, well_of(m, class, family, usable), &unused));
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		double cost = cost_of(m, conf->algorithm, family, wan);
 
@@ -312,9 +344,15 @@ void wh_standing_pass(struct wh_model *m, uint64_t now_ns)
 		for (unsigned family = 0; chooses_one(conf) && family < WH_FAMILIES; family++)
 			choose(m, class, family);
 	}
+	wh_failback_pass(m, now_ns);
 }
 
 /* --- for people ------------------------------------------------------------------------------------------------- */
+
+static bool waits_for_window(const struct wh_model *m, unsigned class, unsigned wan)
+{
+	return wh_conf_failback_of(m->config, class, (unsigned)wh_model_index_of(m, wan))->mode == WH_FAILBACK_WINDOW;
+}
 
 void wh_standing_text(const struct wh_model *m, unsigned class, unsigned wan, enum wh_family family, uint64_t now_ns,
 		      char *out, size_t len)
@@ -338,6 +376,9 @@ void wh_standing_text(const struct wh_model *m, unsigned class, unsigned wan, en
 		wh_sla_text(&m->config->classes[class].sla, &view, figure, sizeof(figure));
 	} else if (s.why[wan] == WH_STANDING_BUSY) {
 		snprintf(figure, sizeof(figure), "%.0f %% of its bandwidth", m->wans[wan].load * 100);
+	} else if (s.why[wan] == WH_STANDING_WAITS) {
+		snprintf(figure, sizeof(figure), "`wanhelm failback %s`%s", m->wans[wan].name,
+			 waits_for_window(m, class, wan) ? ", or its window" : "");
 	}
 	snprintf(out, len, "%s%s%s", texts[s.why[wan]], figure[0] ? ": " : "", figure);
 }

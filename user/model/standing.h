@@ -12,7 +12,9 @@
  *	health       state; where nothing is well, what recovers, then the one last heard from
  *	quota block  such a WAN carries nothing
  *	SLA          those inside the class's limits; where none is, the least bad one
- *	avoided      quota and, with algorithm overflow, load: as long as anything else is left
+ *	avoided      quota, as long as anything else is left
+ *	failback     what is fit again and held back, the same
+ *	busy         with algorithm overflow: load, the same
  *	class pin    the pinned WAN, if it is still among them
  *	tier         the order in the buckets
  *	algorithm    least-used, lowest-latency: of the best tier one only; weighted: the buckets' shares
@@ -44,6 +46,8 @@
 	X(BLOCKED, "its quota is used up")                                                                             \
 	X(SLA, "outside the class's limits")                                                                           \
 	X(AVOIDED, "its quota is used up, and others are left")                                                        \
+	X(HELD, "fit again, but not for long enough")                                                                  \
+	X(WAITS, "fit again, and waits to be taken back")                                                              \
 	X(BUSY, "busy, and others are left")                                                                           \
 	X(UNPINNED, "the class is pinned to another")                                                                  \
 	X(NOT_CHOSEN, "another of its tier is better now")
@@ -63,6 +67,15 @@ struct wh_class_standing {
 };
 
 void wh_standing_of(const struct wh_model *m, unsigned class, enum wh_family family, struct wh_class_standing *out);
+
+/*
+ * The class's WANs that nothing speaks against but failback and the class's own choice: well or recovering, inside the
+ * limits, with quota left.
+ */
+uint8_t wh_standing_fit(const struct wh_model *m, unsigned class, enum wh_family family);
+
+/* Of the set those in the best of the class's tiers that has any. */
+uint8_t wh_standing_best_tier(const struct wh_model *m, unsigned class, uint8_t set);
 
 /* The text above, with the figure that decides where there is one: "outside the class's limits: loss 4 %, limit 1 %". */
 void wh_standing_text(const struct wh_model *m, unsigned class, unsigned wan, enum wh_family family, uint64_t now_ns,

@@ -66,6 +66,8 @@ static bool settle(struct wh_model *m, unsigned wan, enum wh_family family, cons
 				  .now_ns = now_ns};
 	if (out->to == out->from)
 		return false;
+	if (wh_state_is_alive(out->from) && !wh_state_is_alive(out->to))
+		f->lost_ns = now_ns;
 	f->state = out->to;
 	f->since_ns = now_ns;
 	snprintf(f->reason, sizeof(f->reason), "%.*s", (int)sizeof(f->reason) - 1, why->evidence);
@@ -73,8 +75,10 @@ static bool settle(struct wh_model *m, unsigned wan, enum wh_family family, cons
 }
 
 /* The one place where somebody is told, when all that changes together has changed: who is told stores masks. */
-static void tell(const struct wh_model *m, const struct wh_change *changes, unsigned n)
+static void tell(struct wh_model *m, const struct wh_change *changes, unsigned n, uint64_t now_ns)
 {
+	if (n)
+		wh_failback_pass(m, now_ns);
 	for (unsigned i = 0; i < n && m->on_change; i++)
 		m->on_change(m->arg, &changes[i]);
 }
@@ -85,10 +89,14 @@ static void judge_as(struct wh_model *m, unsigned wan, enum wh_family family, en
 	struct wh_family_model *f = &m->wans[wan].of[family];
 	struct wh_change change;
 
+	if (judged == WH_WAN_RECOVERING)
+		f->recovered_ns = now_ns;
+	else if (judged != WH_WAN_UP && judged != WH_WAN_SUSPECT)
+		f->recovered_ns = 0;
 	f->judged = judged;
 	f->judged_since_ns = now_ns;
 	f->good_rounds = 0;
-	tell(m, &change, settle(m, wan, family, why, now_ns, &change));
+	tell(m, &change, settle(m, wan, family, why, now_ns, &change), now_ns);
 }
 
 static uint64_t quiet_since(const struct wh_family_model *f)
@@ -182,10 +190,11 @@ static void put_down_condemned(struct wh_model *m, enum wh_family family, uint64
 		why.since_ns = f->sign_ns > quiet_since(f) ? f->sign_ns : quiet_since(f);
 		f->judged = WH_WAN_DOWN;
 		f->judged_since_ns = now_ns;
+		f->recovered_ns = 0;
 		f->good_rounds = 0;
 		n += settle(m, wan, family, &why, now_ns, &changes[n]);
 	}
-	tell(m, changes, n);
+	tell(m, changes, n, now_ns);
 }
 
 static void down_if_enough(struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns)
@@ -344,13 +353,24 @@ void wh_states_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, co
 		if (verb != WH_HAND_AUTO && f->usable)
 			snprintf(f->reason, sizeof(f->reason), "%s", evidence);
 	}
-	tell(m, changes, n);
+	tell(m, changes, n, now_ns);
+}
+
+void wh_states_accept(struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns)
+{
+	if (m->wans[wan].of[family].judged == WH_WAN_RECOVERING)
+		judge_as(m, wan, family, WH_WAN_UP, &(struct why){"hand", "taken back by hand", now_ns}, now_ns);
+}
+
+static uint64_t hold_of(const struct wh_model *m, unsigned wan)
+{
+	return m->config->wans[wh_model_index_of(m, wan)].failback.hold_ns;
 }
 
 void wh_states_pass(struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns)
 {
 	struct wh_family_model *f = &m->wans[wan].of[family];
-	uint64_t hold_ns = m->config->failback.hold_ns;
+	uint64_t hold_ns = hold_of(m, wan);
 	char evidence[sizeof(f->reason)];
 
 	/* A reload may have taken the last target away. */
@@ -373,7 +393,7 @@ uint64_t wh_states_next(const struct wh_model *m, unsigned wan, enum wh_family f
 	uint64_t next_ns = UINT64_MAX;
 
 	if (f->judged == WH_WAN_RECOVERING && !f->bad_rounds)
-		next_ns = f->judged_since_ns + m->config->failback.hold_ns;
+		next_ns = f->judged_since_ns + hold_of(m, wan);
 	else if (is_condemned(f, now_ns))
 		next_ns = now_ns + WH_DOUBT_LOOK_NS;
 	else if (enough_bad(f))

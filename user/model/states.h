@@ -39,6 +39,9 @@ void wh_states_hand(struct wh_model *m, unsigned wan, enum wh_hand_verb verb, co
 void wh_states_verdict(struct wh_model *m, unsigned wan, enum wh_family family, struct wh_verdict verdict,
 		       uint64_t now_ns);
 
+/* What recovers is up from now on, because a person says so. */
+void wh_states_accept(struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns);
+
 /* Packets were sent since the family's silence.since_ns, and nothing has come back. */
 void wh_states_silent(struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns);
 
