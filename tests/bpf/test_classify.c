@@ -246,6 +246,6 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
-	seed_random();
+	seed(NULL);
 	return lab_main(__FILE__, tests, sizeof(tests) / sizeof(tests[0]), 4096);
 }

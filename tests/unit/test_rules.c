@@ -504,6 +504,5 @@ int main(void)
 		TEST(as_large_as_it_may_be),
 	};
 
-	seed_random();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, seed, NULL);
 }
