@@ -139,7 +139,8 @@ static __always_inline __u32 probed_wan(const addr_t *src)
 
 static __always_inline int probe_in(struct __sk_buff *skb, struct packet *p, struct route *r)
 {
-	struct origin from = {.lan = WH_LAN_PROBER, .class = WH_CLASS_PROBE, .flags = WH_FLOW_PROBE, .line = WH_LINE_NONE};
+	struct origin from = {
+		.lan = WH_LAN_PROBER, .class = WH_CLASS_PROBE, .flags = WH_FLOW_PROBE, .line = WH_LINE_NONE};
 	int reason;
 
 	from.wan = probed_wan(&p->src_be);
