@@ -23,11 +23,11 @@ CPPFLAGS += -Iinclude -Iuser -I$(B) -D_GNU_SOURCE -DWH_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -Wall -Wextra -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Iinclude -I/usr/include/$(shell uname -m)-linux-gnu
-LDLIBS    = $(shell pkg-config --libs $(LIBS)) -lm
+LDLIBS    = $(shell pkg-config --libs $(LIBS)) -lresolv -lm
 
 # What stands in which folder is what it is linked into; a new file is found by itself.
 BPF     := steer4 steer6 sweep4 sweep6 explain4 explain6 bind4 bind6
-DAEMON  := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/kern/*.c user/prober/*.c user/ctl/*.c user/daemon/*.c)
+DAEMON  := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/dns/*.c user/kern/*.c user/prober/*.c user/ctl/*.c user/daemon/*.c)
 COMMAND := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/kern/*.c user/ctl/*.c user/cli/*.c)
 UNIT    := $(wildcard tests/unit/test_*.c)
 

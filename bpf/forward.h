@@ -8,6 +8,7 @@
 #include "flow.h"
 #include "lane.h"
 #include "mss.h"
+#include "names.h"
 #include "rewrite.h"
 #include "slow.h"
 
@@ -274,11 +275,23 @@ static __always_inline struct rewrite reply_rewrite(const struct packet *p, cons
 	return in;
 }
 
-/* From a WAN back to the client (or the prober). */
-static __always_inline int send_in(struct __sk_buff *skb, const reply_t *reply, const struct wh_lan *lan, int fits)
+/* Whether it answers a client's question, and not the prober's. */
+static __always_inline int is_clients_answer(struct __sk_buff *skb, const struct packet *p, const reply_t *reply)
 {
+	return !(reply->flags & (WH_FLOW_PROBE | WH_FLOW_INBOUND)) && p->kind != PACKET_LATER_FRAGMENT &&
+	       is_answer_to_learn(skb, p);
+}
+
+/* From a WAN back to the client (or the prober). */
+static __always_inline int send_in(struct __sk_buff *skb, const struct packet *p, const reply_t *reply,
+				   const struct wh_lan *lan, int fits)
+{
+	int is_answer = is_clients_answer(skb, p, reply);
+
 	if (ctx_set_ethernet(skb, lan->l2_len, reply->client_mac, lan->mac))
 		return -WH_REASON_MALFORMED;
+	if (is_answer && slow_answer(skb, lan->ifindex, lan->l2_len, fits && p->kind == PACKET_WHOLE))
+		return VERDICT_DROP;
 	if (!fits)
 		return slow_fragment(skb, lan->ifindex, lan->l2_len, lan->mtu);
 	return ctx_send(skb, lan->ifindex);
@@ -317,7 +330,7 @@ APART int forward_in(struct __sk_buff *skb, struct packet *p, __u32 wan, reply_t
 	reply_refresh(p, wan, reply);
 	mss_clamp(skb, p, row->mtu);
 	reason = rewrite(skb, p, &in);
-	return reason ? reason : send_in(skb, reply, lan, fits);
+	return reason ? reason : send_in(skb, p, reply, lan, fits);
 }
 
 #endif

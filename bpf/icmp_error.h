@@ -156,7 +156,7 @@ static __always_inline int error_deliver(struct __sk_buff *skb, const struct pac
 		return reason;
 	if (by_kernel)
 		return send_up(skb, wan, reply);
-	return lan ? send_in(skb, reply, lan, 1) : -WH_REASON_NO_WAN;
+	return lan ? send_in(skb, p, reply, lan, 1) : -WH_REASON_NO_WAN;
 }
 
 /* A verdict, or -reason; VERDICT_NEXT where the quoted packet is none of ours. */

@@ -287,4 +287,18 @@ static __always_inline void lan_out(struct __sk_buff *skb, const struct packet *
 		pending_note(&q, &foreign, WH_WAN_NONE);
 }
 
+/*
+ * An answer of the router's own resolver, or of one that the kernel brings to the client.  A socket that was told of a
+ * drop would wait and send again: so what is kept waiting is not dropped, but goes where nobody listens.
+ */
+static __always_inline int lan_out_answer(struct __sk_buff *skb, const struct packet *p)
+{
+	__u32 number = WH_LAN_PROBER;
+	struct wh_lan *prober = bpf_map_lookup_elem(&wh_lans, &number);
+
+	if (!is_answer_to_learn(skb, p))
+		return VERDICT_NEXT;
+	return slow_answer(skb, ctx_ifindex(skb), wh_l2_len, prober && prober->ifindex) ? swallow(skb) : VERDICT_NEXT;
+}
+
 #endif

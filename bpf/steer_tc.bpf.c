@@ -5,7 +5,7 @@
  *	parse → flow → (first packet: route, classify, select, the kernel's firewall, bind) → masks → translate → forward
  *
  * wh_lan_in    LAN device, ingress     a client's packet: out by its flow's WAN                          lan.h
- * wh_lan_out   LAN device, egress      notes what the kernel itself brings to clients                    lan.h
+ * wh_lan_out   LAN device, egress      notes what the kernel itself brings to clients; DNS answers wait  lan.h
  * wh_wan_in    WAN device, ingress     an answer: back to its client; a question from outside: noted     wan.h
  * wh_wan_out   WAN device, egress      what the kernel sends: accepted flows, the router's own, answers
  *                                      to questions from outside; what would leak is dropped             wan.h
@@ -57,18 +57,26 @@ int wh_lan_out(struct __sk_buff *skb)
 	__u32 from = CTX_LOAD(skb, ingress_ifindex);
 	struct wh_device *device;
 	struct packet *p = packet_new();
+	int verdict = VERDICT_NEXT;
 	__u8 number = 0;
 
-	if (!p || !ctx_is_mine(skb) || !ctx_is_forwarded(skb) || CTX_LOAD(skb, vlan_present))
+	if (!p || !ctx_is_mine(skb) || CTX_LOAD(skb, vlan_present))
 		return VERDICT_NEXT;
+	if (!ctx_is_forwarded(skb)) {
+		if (!learns_names() || !lan_of(skb, &number) || parse(skb, p) || p->kind != PACKET_WHOLE)
+			return VERDICT_NEXT;
+		return lan_out_answer(skb, p);
+	}
 	device = bpf_map_lookup_elem(&wh_devices, &from);
 	if ((device && device->role == WH_ROLE_LAN) || !lan_of(skb, &number))
 		return VERDICT_NEXT;
-	if (!parse(skb, p) && p->kind == PACKET_WHOLE)
+	if (!parse(skb, p) && p->kind == PACKET_WHOLE) {
 		lan_out(skb, p, number);
-	if (ctx_mark(skb) != WH_MARK_VALUES)
+		verdict = lan_out_answer(skb, p);
+	}
+	if (verdict == VERDICT_NEXT && ctx_mark(skb) != WH_MARK_VALUES)
 		ctx_clear_mark(skb);
-	return VERDICT_NEXT;
+	return verdict;
 }
 
 SEC("tc")
@@ -141,7 +149,8 @@ static __always_inline __u32 probed_wan(const addr_t *src)
 
 static __always_inline int probe_in(struct __sk_buff *skb, struct packet *p, struct route *r)
 {
-	struct origin from = {.lan = WH_LAN_PROBER, .class = WH_CLASS_PROBE, .flags = WH_FLOW_PROBE, .line = WH_LINE_NONE};
+	struct origin from = {
+		.lan = WH_LAN_PROBER, .class = WH_CLASS_PROBE, .flags = WH_FLOW_PROBE, .line = WH_LINE_NONE};
 	int reason;
 
 	from.wan = probed_wan(&p->src_be);

@@ -46,7 +46,8 @@
 	X(KERNEL_CLASS, "kernel-class", "left to the kernel: its class says so")                                       \
 	X(FILTERED, "filtered",                                                                                        \
 	  "to a port that a client uses, from where it does not go: only the user's own rules take it")                \
-	X(KERNEL_TTL, "kernel-ttl", "left to the kernel: time to live used up")
+	X(KERNEL_TTL, "kernel-ttl", "left to the kernel: time to live used up")                                        \
+	X(DNS_UNLEARNT, "dns-unlearnt", "a DNS answer that did not wait until its names were known")
 
 enum wh_reason {
 #define X(name, id, text) WH_REASON_##name,

@@ -37,12 +37,12 @@ struct wh_mark_match {
 };
 
 struct wh_rules {
-	__u32 slot;	     /* which of the maps in wh_prefixes and wh_domains are this set's */
-	__u32 words;	     /* of a vector that hold lines; those beyond are not looked at */
-	__u32 n_marks;	     /* of marks[] */
-	__u32 has_domains;   /* 1: some line asks for names, and DNS answers are to be learnt */
-	__u32 default_class; /* class number where no line matches */
-	__u32 pad;
+	__u32 slot;			      /* which of the maps in wh_prefixes and wh_domains are this set's */
+	__u32 words;			      /* of a vector that hold lines; those beyond are not looked at */
+	__u32 n_marks;			      /* of marks[] */
+	__u32 has_domains;		      /* 1: some line asks for names, and DNS answers are to be learnt */
+	__u32 default_class;		      /* class number where no line matches */
+	__u32 names_sum;		      /* over the names that lines ask for, which stand nowhere else here */
 	__u8 class_of[WH_MAX_LINES];	      /* class number by line */
 	struct wh_vector in[WH_MAX_LANS + 1]; /* by LAN number, the last for WH_IN_ROUTER */
 	struct wh_vector proto[256];

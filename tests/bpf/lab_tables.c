@@ -342,6 +342,7 @@ int lab_reset(void **state)
 	lab_set_order((const int[]){0, 1, -1});
 	lab_set_firewall(WH_FIREWALL_BYPASS, 0);
 	lab.t.steer_rows[WH_STEER_GLOBAL].flows_per_client = 0;
+	lab.t.steer_rows[WH_STEER_GLOBAL].learn_names = 0;
 	memset(lab.t.sweep_form4, 0, sizeof(*lab.t.sweep_form4));
 	memset(lab.t.sweep_form6, 0, sizeof(*lab.t.sweep_form6));
 	lab_set_masks(0x03, 0x03);

@@ -4,10 +4,8 @@
  * that the controller is asked to cut up (4787 REQ-13) or to keep waiting.
  */
 #include "harness.h"
+#include "slow_ring.h"
 
-#include <string.h>
-
-#include <bpf/libbpf.h>
 #include <wanhelm/slow.h>
 
 #define CUT 48 /* bytes of a datagram in its first fragment */
@@ -217,49 +215,6 @@ static void test_pieces_come_in(void **state)
 
 /* --- by way of the controller ------------------------------------------------------------------------------- */
 
-struct record {
-	unsigned n;
-	uint32_t task, ifindex, mtu, wan;
-	struct packet frame;
-};
-
-static int note(void *arg, void *data, size_t len)
-{
-	struct wh_slow *slow = data;
-	struct record *record = arg;
-
-	if (slow->len > PACKET_MAX || sizeof(*slow) + slow->len > len)
-		return -1;
-	*record = (struct record){.n = record->n + 1,
-				  .task = slow->task,
-				  .ifindex = slow->ifindex,
-				  .mtu = slow->mtu,
-				  .wan = slow->wan,
-				  .frame = {.len = slow->len, .l2 = slow->l2_len}};
-	memcpy(record->frame.bytes, slow->frame, slow->len);
-	return 0;
-}
-
-/* What was handed to the controller since the last look. */
-static struct record records(void)
-{
-	static struct ring_buffer *ring;
-	static struct record record;
-	char path[128];
-	int map;
-
-	if (!ring) {
-		snprintf(path, sizeof(path), "%s/wh_slow", lab.bpf_dir);
-		map = bpf_obj_get(path);
-		assert_true(map >= 0);
-		ring = ring_buffer__new(map, note, &record, NULL);
-		assert_non_null(ring);
-	}
-	record = (struct record){};
-	assert_true(ring_buffer__consume(ring) >= 0);
-	return record;
-}
-
 /* 4787 REQ-13: without DF it is cut up: translated as it stands, with the gateway's address on it. */
 static void test_too_big_without_df(void **state)
 {
@@ -274,10 +229,10 @@ static void test_too_big_without_df(void **state)
 	lab_set_wan(0, &row);
 	want = packet_translated(&p, lab_external(0, &p), send_out(&small, 0));
 	want = lab_leaving(0, &want);
-	records();
+	slow_records();
 	r = lab_from_lan(&p);
 	expect_dropped(&r);
-	record = records();
+	record = slow_records();
 	assert_int_equal(record.n, 1);
 	assert_int_equal(record.task, WH_SLOW_FRAGMENT);
 	assert_int_equal(record.ifindex, lab.wan_ifindex[0]);
@@ -296,10 +251,10 @@ static void test_orphan_from_outside(void **state)
 		struct result r;
 
 		packet_cut(&answer, CUT, 0x2468, &in[0], &in[1]);
-		records();
+		slow_records();
 		r = lab_from_wan(0, &in[1]);
 		assert_int_not_equal(r.verdict, VERDICT_REDIRECT);
-		record = records();
+		record = slow_records();
 		assert_int_equal(record.n, 1);
 		assert_int_equal(record.task, WH_SLOW_ORPHAN);
 		assert_int_equal(record.wan, 0);

@@ -72,6 +72,15 @@ static void test_dead_wans(void **state)
 	every_wan();
 }
 
+/* Names are learnt for clients; what a name server says to a probe is timed. */
+static void test_answers_to_probes_do_not_wait(void **state)
+{
+	(void)state;
+	lab.t.steer_rows[WH_STEER_GLOBAL].learn_names = 1;
+	lab.t.steer_rows[WH_STEER_GLOBAL].heartbeat_ns = wh_clock_ns(CLOCK_BOOTTIME);
+	every_wan();
+}
+
 /* A probe's flow stays on its WAN when that dies in its midst, too: it is what finds out that it works again. */
 static void test_flip_does_not_move_probes(void **state)
 {
@@ -194,6 +203,7 @@ static void test_counted_apart(void **state)
 static const struct CMUnitTest tests[] = {
 	LAB_BOTH(test_every_wan),
 	LAB_BOTH(test_dead_wans),
+	LAB_BOTH(test_answers_to_probes_do_not_wait),
 	LAB_BOTH(test_flip_does_not_move_probes),
 	LAB_BOTH(test_routes_do_not_matter),
 	LAB_BOTH(test_untranslated_wan),

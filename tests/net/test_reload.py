@@ -41,8 +41,9 @@ def state(daemon):
     return {
         "masks": lookup("pinned", folder / "wh_steer"),
         "alive, hand": everyone[:24],
-        "flips, firewall, clients' limit": everyone[32:52],
+        "flips, firewall, clients' limit, policy": everyone[32:56],
         "buckets": lookup("pinned", folder / "wh_buckets"),
+        "match lines": lookup("pinned", folder / "wh_rules"),
         "class": lookup("pinned", folder / "wh_classes"),
         "wans": wans,
         "flows": pins(daemon),

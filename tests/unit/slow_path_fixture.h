@@ -36,6 +36,10 @@ static struct {
 	struct wh_delivery client;
 	struct wh_reply4_key asked4;
 	struct wh_reply6_key asked6;
+	unsigned learnt, learnt_late;
+	uint32_t frame_len; /* of what was learnt last */
+	uint8_t frame[WH_SLOW_OUT_MAX];
+	void (*on_learn)(void);
 } world;
 
 static inline int find_first(void *arg, enum wh_family family, const void *key, struct wh_fragment *out)
@@ -62,7 +66,18 @@ static inline int find_client(void *arg, enum wh_family family, const void *key,
 	return world.client_err;
 }
 
-static const struct wh_slow_ops ops = {.first = find_first, .client = find_client};
+static inline void learn(void *arg, const struct wh_frame *frame, bool late)
+{
+	assert_ptr_equal(arg, &world);
+	world.learnt++;
+	world.learnt_late += late;
+	world.frame_len = frame->len;
+	memcpy(world.frame, frame->bytes, frame->len);
+	if (world.on_learn)
+		world.on_learn();
+}
+
+static const struct wh_slow_ops ops = {.first = find_first, .client = find_client, .answer = learn};
 
 static inline int open_path(void **state)
 {

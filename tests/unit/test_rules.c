@@ -386,6 +386,32 @@ static void names(void **state)
 	assert_int_equal(lines.word[0], 3);
 }
 
+/* Whoever stores a set must see that it is another, though no vector of it is. */
+static void other_names_make_another_set(void **state)
+{
+	static struct wh_rules before;
+	uint32_t sum;
+
+	(void)state;
+	strcpy(config.domain_text, "zoom.us");
+	config.domains[0] = (struct wh_conf_domain){.text = 0, .below = true};
+	add_line()->names = (struct wh_conf_span){0, 1};
+	add_line();
+	assert_int_equal(compile(), 0);
+	before = set.rules;
+	assert_int_equal(compile(), 0);
+	assert_memory_equal(&set.rules, &before, sizeof(before));
+	strcpy(config.domain_text, "zoom.eu");
+	assert_int_equal(compile(), 0);
+	sum = set.rules.names_sum;
+	assert_int_not_equal(sum, before.names_sum);
+	set.rules.names_sum = before.names_sum;
+	assert_memory_equal(&set.rules, &before, sizeof(before));
+	config.domains[0].below = false;
+	assert_int_equal(compile(), 0);
+	assert_int_not_equal(sum, set.rules.names_sum);
+}
+
 static void vlans(void **state)
 {
 	struct linear_packet p = packet_to("20.1.1.1");
@@ -498,12 +524,12 @@ int main(void)
 		TEST(marks),
 		TEST(marks_together),
 		TEST(names),
+		TEST(other_names_make_another_set),
 		TEST(vlans),
 		TEST(the_last_line),
 		TEST(no_lines),
 		TEST(as_large_as_it_may_be),
 	};
 
-	seed(NULL);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, seed, NULL);
 }

@@ -184,6 +184,16 @@ static void text_daemon(const json_t *daemon)
 	       (long long)json_integer_value(json_object_get(daemon, "pid")), uptime, age);
 }
 
+static void text_names(const json_t *names)
+{
+	if (json_is_true(json_object_get(names, "learning")))
+		printf("names: %lld with %lld addresses, from %lld answers; %lld answers missed\n",
+		       (long long)json_integer_value(json_object_get(names, "names")),
+		       (long long)json_integer_value(json_object_get(names, "addresses")),
+		       (long long)json_integer_value(json_object_get(names, "answers")),
+		       (long long)json_integer_value(json_object_get(names, "missed")));
+}
+
 static void text_status(const json_t *status)
 {
 	cli_text_wans(status);
@@ -193,6 +203,7 @@ static void text_status(const json_t *status)
 	text_counts("dropped", json_object_get(status, "drops"));
 	text_counts("left to the kernel", json_object_get(status, "kernel"));
 	text_counts("handed to the controller", json_object_get(json_object_get(status, "daemon"), "slow"));
+	text_names(json_object_get(json_object_get(status, "daemon"), "names"));
 	if (json_is_true(json_object_get(json_object_get(status, "daemon"), "running"))) {
 		putchar('\n');
 		text_daemon(json_object_get(status, "daemon"));

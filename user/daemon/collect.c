@@ -217,6 +217,7 @@ void wh_collect_on_timer(evutil_socket_t fd, short what, void *arg)
 	walk_binds(&s);
 	walk_ports(&s);
 	walk_clients(&s);
+	wh_learn_step(d);
 	wh_overrides_expire(d);
 	evtimer_add(d->collect_timer, may_rest(&d->collection) ? &rest : &between_slices);
 }

@@ -57,6 +57,14 @@ static const struct family daemon_families[] = {
 	{"config_reload_failures", "counter", NULL, "Reloads that were refused.", "reloads_failed", 1},
 };
 
+static const struct family names_families[] = {
+	{"dns_answers", "counter", NULL, "DNS answers that names were learnt from.", "answers", 1},
+	{"dns_answers_missed", "counter", NULL, "DNS answers that reached their client before they were known.",
+	 "missed", 1},
+	{"dns_names", "gauge", NULL, "Names whose addresses are known.", "names", 1},
+	{"dns_addresses", "gauge", NULL, "Addresses whose names are known.", "addresses", 1},
+};
+
 /* The objects of the address families in a WAN's, and their labels. */
 static const struct {
 	const char *key, *label;
@@ -118,11 +126,11 @@ static void put_build(FILE *out, const json_t *daemon)
 	fputs("} 1\n", out);
 }
 
-static void put_daemon(FILE *out, const json_t *daemon)
+static void put_plain(FILE *out, const struct family *families, unsigned n, const json_t *values)
 {
-	for (unsigned i = 0; i < COUNT(daemon_families); i++) {
-		const struct family *family = &daemon_families[i];
-		const json_t *value = json_object_get(daemon, family->key);
+	for (unsigned i = 0; i < n; i++) {
+		const struct family *family = &families[i];
+		const json_t *value = json_object_get(values, family->key);
 
 		if (!value)
 			continue;
@@ -312,7 +320,8 @@ char *wh_metrics_text(const json_t *status)
 	if (!out)
 		return NULL;
 	put_build(out, daemon);
-	put_daemon(out, daemon);
+	put_plain(out, daemon_families, COUNT(daemon_families), daemon);
+	put_plain(out, names_families, COUNT(names_families), json_object_get(daemon, "names"));
 	put_wans(out, json_object_get(status, "wans"));
 	put_classes(out, json_object_get(status, "classes"));
 	put_counts(out, &drops, "reason", json_object_get(status, "drops"));

@@ -228,6 +228,21 @@ static void rule_numbers_of(const struct wh_daemon *d, struct wh_rule_numbers *o
 	}
 }
 
+/* With what is known of names; then that is brought up to date in them. */
+static int put_in_force(struct wh_daemon *d, const struct wh_rule_set *set, bool *stored)
+{
+	size_t n_domains;
+	_cleanup_free_ struct wh_rule_domain *domains = wh_learn_domains(d, &set->rules, &n_domains);
+	int err;
+
+	if (!domains)
+		return -ENOMEM;
+	err = wh_rule_tables_store(&d->tables, set, domains, n_domains, stored);
+	if (*stored)
+		wh_debug("%u match lines are in force", d->config.n_matches);
+	return err ? err : wh_learn_settle(d, &set->rules);
+}
+
 static int store_rules(struct wh_daemon *d, bool *stored, char *error, size_t error_len)
 {
 	_cleanup_free_ struct wh_rule_set *set = malloc(sizeof(*set));
@@ -241,11 +256,9 @@ static int store_rules(struct wh_daemon *d, bool *stored, char *error, size_t er
 	err = wh_rules_compile(&d->config, &d->rule_numbers, set, error, error_len);
 	if (err)
 		return err;
-	err = wh_rule_tables_store(&d->tables, set, NULL, 0, stored);
+	err = put_in_force(d, set, stored);
 	if (err)
 		snprintf(error, error_len, "%s", strerror(-err));
-	else if (*stored)
-		wh_debug("%u match lines are in force", d->config.n_matches);
 	return err;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* slow.c: the slow path (kern/slow.h) on the loop, and what it asks of the tables. */
+/* slow.c: the slow path (kern/slow.h) on the loop, and what it asks of the tables; answers are learn.c's. */
 #include <errno.h>
 #include <string.h>
 
@@ -75,7 +75,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 int wh_slow_start(struct wh_daemon *d)
 {
-	static const struct wh_slow_ops ops = {.first = find_first, .client = find_client};
+	static const struct wh_slow_ops ops = {.first = find_first, .client = find_client, .answer = wh_learn_answer};
 	int err = wh_slow_open(&d->slow, d->tables.slow, &ops, d);
 
 	if (err)
@@ -86,4 +86,19 @@ int wh_slow_start(struct wh_daemon *d)
 		return -ENOMEM;
 	event_priority_set(d->slow_event, 1);
 	return event_add(d->slow_event, NULL) ? -ENOMEM : 0;
+}
+
+#define READS_MAX 32 /* together more records than the ring has room for */
+
+/*
+ * The data plane goes by the heartbeat: it is put back so far that answers go on at once.  One that another CPU is
+ * giving us at this moment is lost, as any packet may be; its client asks again.
+ */
+void wh_slow_end(struct wh_daemon *d)
+{
+	__u64 *beat_ns = &d->tables.steer_rows[WH_STEER_GLOBAL].heartbeat_ns;
+
+	__atomic_store_n(beat_ns, wh_clock_ns(CLOCK_BOOTTIME) - WH_SLOW_HEARTBEAT_NS, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < READS_MAX; i++)
+		wh_slow_read(d->slow, wh_now_ns());
 }

@@ -309,6 +309,7 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 
 	d->packet_socket = -1;
 	d->walked = WH_WAN_NONE;
+	d->learning.domains = -1;
 	d->started_ns = wh_now_ns();
 	d->model.on_change = wh_turn_on_change;
 	d->model.on_class = wh_classes_on_change;
@@ -329,7 +330,9 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 		wh_flip_adopt(d);
 	adopt_states(d);
 	note_binds(d);
-	err = wh_firewall_start(d, error, error_len);
+	err = wh_learn_start(d);
+	if (!err)
+		err = wh_firewall_start(d, error, error_len);
 	if (!err)
 		err = wh_settle(d, error, error_len);
 	if (err)
@@ -372,6 +375,9 @@ void wh_daemon_end(struct wh_daemon *d)
 	free_event(&d->firewall_timer);
 	free_event(&d->slow_event);
 	free_event(&d->slow_timer);
+	if (d->slow)
+		wh_slow_end(d);
+	wh_learn_end(d);
 	wh_prober_stop(d->prober);
 	wh_netlink_close(d->netlink);
 	wh_ipsec_close(d->ipsec);

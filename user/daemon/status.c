@@ -64,10 +64,10 @@ static json_t *slow_status(const struct wh_daemon *d)
 {
 	const struct wh_slow_counters *slow = wh_slow_counters(d->slow);
 
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "fragmented", (json_int_t)slow->fragmented, "kept",
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "fragmented", (json_int_t)slow->fragmented, "kept",
 			 (json_int_t)slow->kept, "delivered", (json_int_t)slow->delivered, "expired",
-			 (json_int_t)slow->expired, "evicted", (json_int_t)slow->evicted, "refused",
-			 (json_int_t)slow->refused);
+			 (json_int_t)slow->expired, "evicted", (json_int_t)slow->evicted, "answers",
+			 (json_int_t)slow->answers, "refused", (json_int_t)slow->refused);
 }
 
 static json_t *daemon_status(const struct wh_daemon *d, uint64_t now_ns)
@@ -91,6 +91,7 @@ static json_t *daemon_status(const struct wh_daemon *d, uint64_t now_ns)
 		json_object_set_new(status, counts[i].key, json_integer((json_int_t)counts[i].count));
 	if (d->slow)
 		json_object_set_new(status, "slow", slow_status(d));
+	json_object_set_new(status, "names", wh_learn_status(d));
 	return status;
 }
 

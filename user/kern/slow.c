@@ -84,6 +84,27 @@ static void fragment(struct wh_slow_path *path, const struct wh_slow *record, co
 	path->count.pieces += (uint64_t)n;
 }
 
+/* --- answers ---------------------------------------------------------------------------------------------- */
+
+static void answer(struct wh_slow_path *path, const struct wh_slow *record, const struct wh_frame *frame)
+{
+	uint8_t out[WH_SLOW_OUT_MAX];
+	int family = wh_frame_family(frame);
+
+	if (family < 0) {
+		path->count.refused++;
+		return;
+	}
+	path->ops->answer(path->arg, frame, !record->ifindex);
+	if (!record->ifindex)
+		return;
+	wh_frame_finish(frame, out);
+	if (send_frame(path, record->ifindex, (enum wh_family)family, out, frame->len))
+		path->count.refused++;
+	else
+		path->count.answers++;
+}
+
 /* --- orphans: keeping them -------------------------------------------------------------------------------- */
 
 static void forget(struct wh_slow_path *path, struct orphan *o)
@@ -224,12 +245,21 @@ void wh_slow_take(struct wh_slow_path *path, const void *record, size_t size, ui
 		frame.l2_len = head.l2_len;
 	}
 	path->now_ns = now_ns;
-	if (head.len > size - sizeof(head) || (head.task != WH_SLOW_FRAGMENT && head.task != WH_SLOW_ORPHAN))
-		path->count.refused++;
-	else if (head.task == WH_SLOW_FRAGMENT)
+	if (head.len > size - sizeof(head))
+		head.task = 0;
+	switch (head.task) {
+	case WH_SLOW_FRAGMENT:
 		fragment(path, &head, &frame);
-	else
+		break;
+	case WH_SLOW_ORPHAN:
 		keep(path, &head, &frame);
+		break;
+	case WH_SLOW_ANSWER:
+		answer(path, &head, &frame);
+		break;
+	default:
+		path->count.refused++;
+	}
 }
 
 static int take_sample(void *arg, void *record, size_t size)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * slow.h: the slow path: what the data plane hands over in the ring buffer wh_slow because no BPF program can cut
- * a packet up or keep one waiting (include/wanhelm/slow.h).  The daemon reads it, and polls while fragments wait.
+ * a packet up, keep one waiting, or read what the DNS says (include/wanhelm/slow.h).  The daemon reads it, and polls while fragments wait.
  * What is kept is bounded in number, bytes and time (RFC 4787 REQ-14); all else is done at once or dropped.
  */
 #ifndef WANHELM_KERN_SLOW_H
 #define WANHELM_KERN_SLOW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <wanhelm/abi.h>
@@ -28,6 +29,8 @@ struct wh_slow_ops {
 	 * Where the flow leads that answers come in for under this struct wh_reply4_key or wh_reply6_key.  0, or -errno where it leads to no client on a LAN: then the fragment is dropped.
 	 */
 	int (*client)(void *arg, enum wh_family family, const void *key, struct wh_delivery *out);
+	/* An answer of the DNS; its client gets it when this has returned, or, `late`, has got it already. */
+	void (*answer)(void *arg, const struct wh_frame *frame, bool late);
 };
 
 struct wh_slow_counters {
@@ -37,6 +40,7 @@ struct wh_slow_counters {
 	uint64_t delivered;  /* orphans sent on to their client */
 	uint64_t expired;    /* orphans whose first fragment did not come in time */
 	uint64_t evicted;    /* orphans that made room for newer ones */
+	uint64_t answers;    /* of the DNS, sent on */
 	uint64_t refused;    /* frames that were malformed, led nowhere, or could not be sent */
 };
 

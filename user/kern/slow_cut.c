@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* slow_cut.c: the saw: an IPv4 frame, piece by piece.  slow.c calls it. */
 #include <errno.h>
-#include <netinet/tcp.h>
-#include <netinet/udp.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "kern/slow_private.h"
@@ -35,35 +31,16 @@ static int keep_copied(uint8_t *options, uint32_t len)
 
 /* --- checksums left for hardware -------------------------------------------------------------------------- */
 
-/* Where the checksum field is in a whole datagram of TCP or UDP; NOWHERE. */
-static uint32_t sum_place(uint8_t proto, const uint8_t *l4, uint32_t len)
-{
-	if (proto == IPPROTO_TCP && len >= sizeof(struct tcphdr))
-		return offsetof(struct tcphdr, check);
-	if (proto == IPPROTO_UDP && len >= sizeof(struct udphdr) && (uint32_t)(l4[4] << 8 | l4[5]) == len)
-		return offsetof(struct udphdr, check);
-	return NOWHERE;
-}
-
-/*
- * Senders on virtual devices leave the pseudo-header's sum in the field and the rest to hardware, which will not
- * see the datagram whole.  A checksum that is wrong in any other way is the receiver's to find.
- */
+/* Hardware will not see the datagram whole. */
 static void finish_checksum(struct wh_cut *c, const struct iphdr *ip, const uint8_t *l4)
 {
-	uint32_t pseudo = wh_sum(&ip->saddr, 2 * sizeof(ip->saddr), ip->protocol + c->payload_len);
-	uint32_t at = c->fragment & (IP_MF | IP_OFFMASK) ? NOWHERE : sum_place(ip->protocol, l4, c->payload_len);
-	uint16_t field;
+	int at;
 
-	if (at == NOWHERE)
+	if (c->fragment & (IP_MF | IP_OFFMASK))
 		return;
-	field = (uint16_t)(l4[at] << 8 | l4[at + 1]);
-	if (!field || field != wh_sum_fold(pseudo) || wh_sum_fold(wh_sum(l4, c->payload_len, pseudo)) == 0xffff)
-		return;
-	c->sum_be = wh_checksum_be(wh_sum(l4, c->payload_len, 0));
-	if (!c->sum_be && ip->protocol == IPPROTO_UDP)
-		c->sum_be = 0xffff; /* 0 would mean none (RFC 768) */
-	c->sum_at = at;
+	at = wh_unfinished_sum(&ip->saddr, 2 * sizeof(ip->saddr), ip->protocol, l4, c->payload_len, &c->sum_be);
+	if (at >= 0)
+		c->sum_at = (uint32_t)at;
 }
 
 /* --- the saw ---------------------------------------------------------------------------------------------- */

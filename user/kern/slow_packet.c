@@ -52,17 +52,38 @@ int wh_frame_ip4(const struct wh_frame *f, struct iphdr *out)
 	return 0;
 }
 
-static int frame_ip6(const struct wh_frame *f, struct ip6_hdr *out)
+static bool is_extension(uint8_t kind)
 {
+	return kind == IPPROTO_HOPOPTS || kind == IPPROTO_ROUTING || kind == IPPROTO_DSTOPTS;
+}
+
+int wh_frame_ip6(const struct wh_frame *f, struct ip6_hdr *out, uint32_t *at, uint32_t *len)
+{
+	const uint8_t *next = f->bytes + f->l2_len + sizeof(*out);
+	uint32_t left;
+	uint8_t kind;
 	struct ip6_hdr ip;
 
 	if (wh_frame_family(f) != WH_V6 || f->len - f->l2_len < sizeof(ip))
 		return -EINVAL;
 	memcpy(&ip, f->bytes + f->l2_len, sizeof(ip));
-	if (sizeof(ip) + ntohs(ip.ip6_plen) > f->len - f->l2_len)
+	left = ntohs(ip.ip6_plen);
+	kind = ip.ip6_nxt;
+	if (sizeof(ip) + left > f->len - f->l2_len)
 		return -EINVAL;
+	for (int i = 0; i < EXTENSIONS_MAX && is_extension(kind); i++) {
+		uint32_t extension = left < 2 ? left + 1 : 8U * (next[1] + 1U);
+
+		if (extension > left)
+			return -EINVAL;
+		kind = next[0];
+		next += extension;
+		left -= extension;
+	}
 	*out = ip;
-	return 0;
+	*at = (uint32_t)(next - f->bytes);
+	*len = left;
+	return kind;
 }
 
 /* --- orphans ---------------------------------------------------------------------------------------------- */
@@ -83,37 +104,16 @@ static int parse_orphan4(const struct wh_frame *f, uint32_t ifindex, struct wh_o
 	return 0;
 }
 
-/* The fragment header, behind those that each router looks at (RFC 8200 §4.1). */
-static int find_fragment6(const struct wh_frame *f, const struct ip6_hdr *ip, struct ip6_frag *out)
-{
-	const uint8_t *at = f->bytes + f->l2_len + sizeof(*ip);
-	size_t left = ntohs(ip->ip6_plen);
-	uint8_t next = ip->ip6_nxt;
-
-	for (int i = 0; i < EXTENSIONS_MAX && left >= sizeof(*out); i++) {
-		size_t len = 8U * (at[1] + 1U);
-
-		if (next == IPPROTO_FRAGMENT) {
-			memcpy(out, at, sizeof(*out));
-			return 0;
-		}
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS)
-			return -EINVAL;
-		if (len > left)
-			return -EINVAL;
-		next = at[0];
-		at += len;
-		left -= len;
-	}
-	return -EINVAL;
-}
-
 static int parse_orphan6(const struct wh_frame *f, uint32_t ifindex, struct wh_orphan_key *out)
 {
 	struct ip6_frag fragment;
 	struct ip6_hdr ip;
+	uint32_t at, len;
 
-	if (frame_ip6(f, &ip) || find_fragment6(f, &ip, &fragment) || !(ntohs(fragment.ip6f_offlg) & IP6_OFFSET_MASK))
+	if (wh_frame_ip6(f, &ip, &at, &len) != IPPROTO_FRAGMENT || len < sizeof(fragment))
+		return -EINVAL;
+	memcpy(&fragment, f->bytes + at, sizeof(fragment));
+	if (!(ntohs(fragment.ip6f_offlg) & IP6_OFFSET_MASK))
 		return -EINVAL;
 	memset(out, 0, sizeof(*out));
 	out->family = WH_V6;
@@ -157,9 +157,10 @@ static int deliver4(const struct wh_frame *f, const struct wh_delivery *to, uint
 static int deliver6(const struct wh_frame *f, const struct wh_delivery *to, uint8_t *l3)
 {
 	struct ip6_hdr ip;
+	uint32_t l4_at, l4_len;
 	int len;
 
-	if (frame_ip6(f, &ip))
+	if (wh_frame_ip6(f, &ip, &l4_at, &l4_len) < 0)
 		return -EINVAL;
 	if (ip.ip6_hlim <= 1)
 		return -ETIME;

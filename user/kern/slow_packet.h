@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * slow_packet.h: frames cut into fragments, and late fragments read and made ready for their client: bytes only.
- * slow.c calls it.  No length in a frame is believed; a frame begins with an Ethernet header or with IP, and has at
+ * slow_packet.h: frames cut into fragments, late fragments read and made ready for their client, answers read: bytes
+ * only.  slow.c and the daemon call it.  No length in a frame is believed; a frame begins with an Ethernet header or with IP, and has at
  * most WH_SLOW_FRAME_MAX bytes from there on.
  */
 #ifndef WANHELM_KERN_SLOW_PACKET_H
@@ -83,5 +83,25 @@ struct wh_delivery {
  * or of the other family; -ETIME where the TTL is used up.
  */
 int wh_delivery_build(const struct wh_frame *frame, const struct wh_delivery *to, uint8_t *out);
+
+/* --- answers ---------------------------------------------------------------------------------------------- */
+
+/* A whole TCP or UDP datagram in a frame; places are offsets in it. */
+struct wh_datagram {
+	enum wh_family family;
+	uint8_t proto;
+	uint32_t addresses; /* source, then destination */
+	uint32_t addresses_len;
+	uint32_t at; /* the TCP or UDP header, which is there whole without its options */
+	uint32_t len;
+};
+
+/* 0; -EINVAL for what is no such frame, or malformed. */
+int wh_frame_datagram(const struct wh_frame *f, struct wh_datagram *out);
+
+/*
+ * The frame as it leaves, of the same length: a checksum that a virtual device left for hardware to finish is finished.
+ */
+void wh_frame_finish(const struct wh_frame *f, uint8_t *out);
 
 #endif

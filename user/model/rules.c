@@ -70,6 +70,25 @@ static int compile_mark(const struct wh_conf_match *match, unsigned line, struct
 	return 0;
 }
 
+/* FNV-1a: rules that differ only in the names that they ask for are not the same ones. */
+static void sum_names(const struct wh_config *config, struct wh_rules *out)
+{
+	uint32_t sum = 0x811c9dc5;
+
+	for (unsigned line = 0; line < config->n_matches; line++) {
+		const struct wh_conf_span *names = &config->matches[line].names;
+
+		for (unsigned i = 0; i < names->n; i++) {
+			const struct wh_conf_domain *domain = &config->domains[names->first + i];
+
+			for (const char *c = config->domain_text + domain->text; *c; c++)
+				sum = (sum ^ (uint8_t)*c) * 0x01000193;
+			sum = (sum ^ (line << 1 | domain->below)) * 0x01000193;
+		}
+	}
+	out->names_sum = sum;
+}
+
 int wh_rules_compile(const struct wh_config *config, const struct wh_rule_numbers *numbers, struct wh_rule_set *out,
 		     char *error, size_t error_len)
 {
@@ -78,6 +97,7 @@ int wh_rules_compile(const struct wh_config *config, const struct wh_rule_number
 
 	memset(out, 0, sizeof(*out));
 	rules->words = (config->n_matches + 63) / 64;
+	sum_names(config, rules);
 	rules->default_class = numbers->class_of[config->n_classes - 1];
 	for (unsigned line = 0; line < config->n_matches && !err; line++) {
 		rules->class_of[line] = numbers->class_of[config->matches[line].class];
