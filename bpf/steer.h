@@ -106,8 +106,7 @@ static __always_inline int flow_check(struct __sk_buff *skb, const struct packet
 		if (verdict == FORBIDDEN)
 			return flow_expel(skb, p, r, &choice, settled);
 	}
-	may_stay = (choice.keep & here) &&
-		   source_stands(r->wan, &p->src_be, r->flow->flags, &r->flow->external_be);
+	may_stay = (choice.keep & here) && source_stands(r->wan, &p->src_be, r->flow->flags, &r->flow->external_be);
 	if (may_stay && (choice.stay & here))
 		return 0;
 	return flow_leave(skb, p, r, &choice, may_stay, settled);

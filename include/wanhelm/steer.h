@@ -41,9 +41,9 @@ union wh_masks {
  * may find an older value beside younger masks: then flows leave a moment later.
  */
 struct wh_return {
-	__u32 moved_s; /* those born before move with their next packet, if they can without harm */
+	__u32 moved_s;		  /* those born before move with their next packet, if they can without harm */
 	__u32 old_s[WH_MAX_WANS]; /* by WAN number: those on it that were born before are too old: on-failover */
-	__u8 waits4; /* WANs that are fit again and wait to be taken back; for the next controller */
+	__u8 waits4;		  /* WANs that are fit again and wait to be taken back; for the next controller */
 	__u8 waits6;
 	__u8 pad[2];
 };

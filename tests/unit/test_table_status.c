@@ -124,6 +124,23 @@ static void test_a_wan_is_shown_by_its_better_family(void **state)
 	json_decref(status);
 }
 
+/* Nobody would end the wait of flows that a class holds on a dead WAN. */
+static void test_down_ends_waiting(void **state)
+{
+	struct place *p = place(state);
+	union wh_masks masks = {.keep4 = 3, .fresh4 = 3, .held4 = 3, .held6 = 1};
+
+	put_wan(p, 0, WH_WAN_UP, WH_WAN_UP);
+	put_wan(p, 1, WH_WAN_UP, WH_WAN_UP);
+	p->rows[WH_STEER_GLOBAL].alive.word = (union wh_alive){.alive4 = 3, .alive6 = 3}.word;
+	p->rows[5].masks = masks;
+	assert_int_equal(wh_tables_hand(&p->tables, 0, WH_HAND_DOWN), 0);
+	assert_int_equal(p->rows[WH_STEER_GLOBAL].alive.alive4, 2);
+	assert_int_equal(p->rows[5].masks.held4, 2);
+	assert_int_equal(p->rows[5].masks.held6, 0);
+	assert_int_equal(p->rows[5].masks.keep4, 3);
+}
+
 static void test_every_reason_is_told(void **state)
 {
 	static const char *const ids[] = {
@@ -150,6 +167,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_hand_in_both_families, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_to_ask_before, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_wan_is_shown_by_its_better_family, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_down_ends_waiting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_every_reason_is_told, set_up, tear_down),
 	};
 

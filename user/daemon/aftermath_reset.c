@@ -23,7 +23,13 @@
 
 #define WALK_SLICE 1024 /* flows a turn: some milliseconds of work */
 #define HOPS 64
-#define OLD_EVERY_NS (5 * WH_NS_PER_S) /* less than WH_FAILBACK_LATE_NS */
+/*
+ * How often old sessions are looked for: not so often that a large table keeps us busy, and more often than
+ * WH_FAILBACK_LATE_NS.
+ */
+#define OLD_EVERY_NS (5 * WH_NS_PER_S)
+#define OLD_EVERY_MOST_NS (60 * WH_NS_PER_S)
+#define OLD_EVERY_WALKS 20
 
 /* --- the RST ---------------------------------------------------------------------------------------------- */
 
@@ -196,7 +202,8 @@ static uint32_t leave_before(const struct wh_daemon *d, unsigned class, enum wh_
 
 	if (!(wh_kept_by(d->stored.masks[class], d->stored.alive, family) & bit))
 		return UINT32_MAX;
-	return conf >= 0 && d->model.classes[conf].back[family].behind & bit ? d->stored.back[class].old_s[d->walked] : 0;
+	return conf >= 0 && d->model.classes[conf].back[family].behind & bit ? d->stored.back[class].old_s[d->walked]
+									     : 0;
 }
 
 /* Whether the destination is reached by one WAN only, or is the router's own. */
@@ -303,15 +310,21 @@ void wh_aftermath_on_walk(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	walk_slice(d);
-	if (d->reset_walk.done)
-		d->walked = WH_WAN_NONE;
-	else
+	if (!d->reset_walk.done) {
 		evtimer_add(d->walk_timer, &soon);
+		return;
+	}
+	d->walked = WH_WAN_NONE;
+	d->walk_took_ns = wh_now_ns() - d->walk_begun_ns;
 }
 
 void wh_aftermath_owe_old(struct wh_daemon *d, uint64_t now_ns)
 {
-	if (now_ns < d->old_owed_ns + OLD_EVERY_NS)
+	uint64_t every_ns = OLD_EVERY_WALKS * d->walk_took_ns;
+
+	if (every_ns > OLD_EVERY_MOST_NS)
+		every_ns = OLD_EVERY_MOST_NS;
+	if (now_ns < d->old_owed_ns + (every_ns > OLD_EVERY_NS ? every_ns : OLD_EVERY_NS))
 		return;
 	d->old_owed_ns = now_ns;
 	for (unsigned i = 0; i < d->config.n_classes * WH_MAX_WANS; i++) {
@@ -334,6 +347,7 @@ void wh_aftermath_walk(struct wh_daemon *d)
 		d->walked_family = family;
 		d->owed[family] &= (uint8_t)(d->owed[family] - 1);
 		memset(&d->reset_walk, 0, sizeof(d->reset_walk));
+		d->walk_begun_ns = wh_now_ns();
 		evtimer_add(d->walk_timer, &now);
 	}
 }

@@ -233,7 +233,8 @@ struct wh_daemon {
 	unsigned walked;	   /* the WAN that is being walked for, WH_WAN_NONE: none */
 	enum wh_family walked_family;
 	struct wh_flow_walk reset_walk;
-	uint64_t old_owed_ns; /* when old sessions were last looked for */
+	uint64_t walk_begun_ns, walk_took_ns; /* the last one that came to its end */
+	uint64_t old_owed_ns;		      /* when old sessions were last looked for */
 	int packet_socket;
 	struct wh_collection collection;
 	uint64_t flows_on[WH_MAX_WANS]; /* users' flows by WAN, as they were last counted */

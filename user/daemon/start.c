@@ -99,8 +99,7 @@ static void tell_time(struct wh_daemon *d)
 	if (now < WH_CLOCK_IS_SET_S || !localtime_r(&now, &local))
 		wh_model_local_time(&d->model, WH_MINUTE_UNKNOWN);
 	else
-		wh_model_local_time(&d->model,
-				    (unsigned)(local.tm_wday * 24 * 60 + local.tm_hour * 60 + local.tm_min));
+		wh_model_local_time(&d->model, (unsigned)(local.tm_wday * 24 * 60 + local.tm_hour * 60 + local.tm_min));
 }
 
 /* Once a second: what may have gone without notice is looked at, and put back. */

@@ -173,8 +173,7 @@ static struct verdict judge(const struct turn *t, unsigned wan, char *evidence, 
 
 	if (!(t->fit & WAN_BIT(wan))) /* what was never in use does not come back */
 		return STATE(f->met && f->state != WH_WAN_PENDING ? WH_BACK_OUT : b->state);
-	if (b->state == WH_BACK_IN_USE &&
-	    (f->state != WH_WAN_RECOVERING || is_early(t->m, t->class, wan, t->family)))
+	if (b->state == WH_BACK_IN_USE && (f->state != WH_WAN_RECOVERING || is_early(t->m, t->class, wan, t->family)))
 		return STATE(WH_BACK_IN_USE);
 	if (t->asked == wan)
 		return IN_USE("hand", "taken back by hand");
@@ -264,8 +263,7 @@ static bool may_be_left(const struct turn *t, unsigned wan, unsigned better)
 	const struct wh_back *wans = back_of(t->m, t->class, t->family)->wans;
 	unsigned tier = tier_of(t->m, t->class, wan), best = tier_of(t->m, t->class, better);
 
-	if (wan == better || !is_member(t->m, t->class, wan) ||
-	    !wh_state_is_alive(t->m->wans[wan].of[t->family].state))
+	if (wan == better || !is_member(t->m, t->class, wan) || !wh_state_is_alive(t->m->wans[wan].of[t->family].state))
 		return false;
 	return tier > best || (tier == best && wans[wan].returned_ns < wans[better].returned_ns);
 }

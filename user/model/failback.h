@@ -25,7 +25,7 @@
  */
 #define WH_FAILBACK_MOVE_NS 600000000000ULL
 /* For so long after the last flow has become too old it is still looked for. */
-#define WH_FAILBACK_LATE_NS 15000000000ULL
+#define WH_FAILBACK_LATE_NS 75000000000ULL
 
 #define WH_WEEK_MINUTES (7 * 24 * 60)
 #define WH_MINUTE_UNKNOWN WH_WEEK_MINUTES /* the clock was never set: no window is open */

@@ -316,8 +316,7 @@ static void choose(struct wh_model *m, unsigned class, enum wh_family family)
 	double least = 0;
 
 	usable &= (uint8_t)~in_quota(m, usable, WH_QUOTA_BLOCKED);
-	tier = wh_standing_best_tier(
-		m, class, eligible(m, class, family, well_of(m, class, family, usable), &unused));
+	tier = wh_standing_best_tier(m, class, eligible(m, class, family, well_of(m, class, family, usable), &unused));
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		double cost = cost_of(m, conf->algorithm, family, wan);
 
