@@ -262,22 +262,6 @@ COLD int open_at_egress(struct __sk_buff *skb, const struct packet *p, __u32 via
 	return reason == NO_ANSWER ? open_own(skb, p, via, wan) : reason;
 }
 
-/* The kernel has let a client by that moved to another LAN: its answers go there from now on. */
-APART int learn_lan(const struct packet *p, flow_t *flow)
-{
-	pending_t *pending = flow->flags & (WH_FLOW_KERNEL | WH_FLOW_PROBE) ? NULL : pending_of_client(p);
-	reply_t *reply;
-
-	if (!pending || pending->lan == flow->lan)
-		return 0;
-	reply = reply_find(p, flow);
-	if (reply) {
-		reply->lan = flow->lan = pending->lan;
-		__builtin_memcpy(reply->client_mac, pending->client_mac, ETH_ALEN);
-	}
-	return 0;
-}
-
 /* A verdict or -reason. */
 static __always_inline int wan_out(struct __sk_buff *skb, struct packet *p, struct route *r)
 {

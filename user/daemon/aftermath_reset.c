@@ -184,7 +184,7 @@ static bool is_stranded(const struct wh_daemon *d, const struct wh_flow_entry *e
 
 	if (flow->pin.wan != d->walked || flow->pin.state == WH_FLOW_RESET || flow->class >= d->config.n_classes ||
 	    wh_flow_proto(entry) != IPPROTO_TCP || !(flow->tcp & WH_TCP_ACKED) ||
-	    (flow->flags & (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN)))
+	    (flow->flags & (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN | WH_FLOW_HAIRPIN)))
 		return false;
 	way = best_way(d, entry);
 	return way == WAY_TRANSLATED ||
