@@ -66,7 +66,7 @@ COLD int from_outside(struct __sk_buff *skb, const struct packet *p, __u32 numbe
 		return verdict;
 	}
 	inbound_note(p, number);
-	if (source_inside(wan, &p->dst_be, &inside))
+	if (!is_native(route_of(&p->dst_be)) && source_inside(wan, &p->dst_be, &inside))
 		return send_inside(skb, p, &inside, p->dport_be);
 	return VERDICT_NEXT;
 }
