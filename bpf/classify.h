@@ -18,6 +18,12 @@ static __always_inline struct wh_route route_of(const addr_t *addr_be)
 	return route ? *route : none;
 }
 
+/* Whether the address is in use as it stands: the router's own, or where its routes lead. */
+static __always_inline int is_native(struct wh_route to)
+{
+	return to.kind == WH_ROUTE_LOCAL || to.kind == WH_ROUTE_KERNEL;
+}
+
 /* DHCP and DHCPv6: leases belong to the device that they were got on. */
 static __always_inline int is_dhcp(const struct packet *p)
 {

@@ -86,6 +86,14 @@ static __always_inline __u32 ctx_mark(const struct __sk_buff *skb)
 	return WH_MARK_VALUES;
 }
 
+/* Whether it carries the number of a chosen WAN: enum wh_mark's WH_MARK_SHOWN and on. */
+static __always_inline int ctx_is_shown(const struct __sk_buff *skb)
+{
+	__u32 mark = ctx_mark(skb);
+
+	return mark >= WH_MARK_SHOWN && mark < WH_MARK_UP;
+}
+
 static __always_inline int ctx_is_done(const struct __sk_buff *skb)
 {
 	return (CTX_LOAD(skb, mark) & wh_mark_mask) == wh_mark_value;

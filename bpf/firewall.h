@@ -17,7 +17,10 @@ static __always_inline int firewall_is_asked(const struct wh_steer *all)
 	return all && all->firewall.mode == WH_FIREWALL_KERNEL;
 }
 
-/* Up to the kernel, to come back at wan_out. */
+/* Of a function that may have let a packet up. */
+#define SHOWN 1
+
+/* Up to the kernel, to come back at wan_out (or, for another client, at lan_out). */
 static __always_inline int show(struct __sk_buff *skb, __u32 mark)
 {
 	count_reason(WH_REASON_KERNEL_FIREWALL);
@@ -79,6 +82,22 @@ static __always_inline void flow_accept(flow_t *flow)
 
 	if (all && flow->accepted != (__u16)all->firewall.generation)
 		flow->accepted = all->firewall.generation;
+}
+
+/* The kernel has let a client by that moved to another LAN: its answers go there from now on. */
+APART int learn_lan(const struct packet *p, flow_t *flow)
+{
+	pending_t *pending = flow->flags & (WH_FLOW_KERNEL | WH_FLOW_PROBE) ? NULL : pending_of_client(p);
+	reply_t *reply;
+
+	if (!pending || pending->lan == flow->lan)
+		return 0;
+	reply = reply_find(p, flow);
+	if (reply) {
+		reply->lan = flow->lan = pending->lan;
+		__builtin_memcpy(reply->client_mac, pending->client_mac, ETH_ALEN);
+	}
+	return 0;
 }
 
 #endif

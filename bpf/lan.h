@@ -7,6 +7,7 @@
 
 #include "firewall.h"
 #include "fragment.h"
+#include "hairpin.h"
 #include "icmp_error.h"
 #include "steer.h"
 
@@ -21,32 +22,6 @@ static __always_inline struct wh_lan *lan_of(const struct __sk_buff *skb, __u8 *
 		return NULL;
 	row = *number = device->number;
 	return bpf_map_lookup_elem(&wh_lans, &row);
-}
-
-/* Whether a client asks for another client by its mapping on that WAN (RFC 4787 REQ-9). */
-static __always_inline int is_hairpin(const struct packet *p, struct wh_route to)
-{
-	struct wh_port_key key = {.port_be = p->dport_be, .proto = p->proto, .wan = to.wan};
-
-	return to.kind == WH_ROUTE_LOCAL && to.wan < WH_MAX_WANS &&
-	       (p->proto == IPPROTO_UDP || p->proto == IPPROTO_TCP) && bpf_map_lookup_elem(&wh_ports, &key);
-}
-
-/* The WAN under whose translated prefix the destination stands (RFC 6296 §4), or WH_WAN_NONE. */
-static __always_inline __u8 prefix_hairpin(const struct packet *p)
-{
-#if WH_FAMILY == 6
-	for (__u32 number = 0; number < WH_MAX_WANS; number++) {
-		struct wh_wan *wan = wan_row(number);
-
-		if (wan && wan->ifindex && (wan->v6.flags & WH_WAN_NPT) && is_external(wan, &p->dst_be) &&
-		    !addr_equal(&p->dst_be, &wan->v6.addr_be))
-			return number;
-	}
-#else
-	(void)p;
-#endif
-	return WH_WAN_NONE;
 }
 
 /* The kernel brought this peer to the client itself (a port forward, a VPN): what goes back is the kernel's. */
@@ -69,8 +44,6 @@ APART int is_foreign(const struct packet *p, __u32 lan)
 	return 1;
 }
 
-#define SHOWN 1
-
 /*
  * A packet without a flow: 0: its flow stands in wh_flows now; SHOWN: it goes up; else -reason.  Before a flow is
  * carried the kernel's firewall sees its first packet, where it is asked at all.
@@ -78,6 +51,7 @@ APART int is_foreign(const struct packet *p, __u32 lan)
 COLD int first_packet(struct __sk_buff *skb, const struct packet *p)
 {
 	struct origin from = {.wan = WH_WAN_NONE};
+	struct hairpin h = {};
 	struct wh_route to;
 	int reason, wan;
 
@@ -86,9 +60,9 @@ COLD int first_packet(struct __sk_buff *skb, const struct packet *p)
 	to = route_of(&p->dst_be);
 	origin_classify(skb, p, from.lan, &from);
 	__builtin_memcpy(from.client_mac, p->src_mac, ETH_ALEN);
-	from.wan = is_hairpin(p, to) ? to.wan : prefix_hairpin(p);
-	if (from.wan < WH_MAX_WANS)
-		return flow_open(p, &from);
+	reason = hairpin_find(p, &h);
+	if (reason)
+		return reason < 0 ? reason : hairpin_first(skb, p, &from, &h);
 	reason = is_steered(p, to);
 	if (!reason && route_of(&p->src_be).kind == WH_ROUTE_LOCAL)
 		reason = -WH_REASON_KERNEL_MARTIAN; /* ours: no client has it */
@@ -169,11 +143,7 @@ static __always_inline int look_again(struct __sk_buff *skb, const struct packet
 {
 	struct wh_route to = route_of(&p->dst_be);
 
-	if (is_turned_around(p, r->flow)) {
-		flow_accept(r->flow);
-		return 0;
-	}
-	if (to.kind == WH_ROUTE_KERNEL || to.kind == WH_ROUTE_LOCAL)
+	if (to.kind != WH_ROUTE_DEFAULT && to.kind != WH_ROUTE_WAN)
 		return -WH_REASON_KERNEL_ROUTE;
 	if (!firewall_is_asked(steer_global())) {
 		flow_accept(r->flow);
@@ -183,6 +153,35 @@ static __always_inline int look_again(struct __sk_buff *skb, const struct packet
 		return 0;
 	show(skb, WH_MARK_UP);
 	return SHOWN;
+}
+
+/* A new session under the tuple of one that is over: new to the firewall, too. */
+static __always_inline int is_renewed(const struct packet *p, const flow_t *flow)
+{
+	return is_tcp_opening(p) && (flow->tcp & (WH_TCP_FIN | WH_TCP_RST)) && firewall_is_asked(steer_global());
+}
+
+/* Of a flow between clients, what the kernel is to be asked about. SHOWN or -reason. */
+COLD int hairpin_again(struct __sk_buff *skb, const struct packet *p)
+{
+	struct origin from = {.flags = WH_FLOW_HAIRPIN};
+	struct hairpin h = {};
+
+	if (!p || !lan_of(skb, &from.lan) || hairpin_find(p, &h) <= 0)
+		return -WH_REASON_KERNEL_ROUTE;
+	origin_classify(skb, p, from.lan, &from);
+	__builtin_memcpy(from.client_mac, p->src_mac, ETH_ALEN);
+	return hairpin_show(skb, p, &from, &h);
+}
+
+static __always_inline int lan_in_hairpin(struct __sk_buff *skb, struct packet *p, struct route *r)
+{
+	int verdict;
+
+	if (ctx_is_shown(skb) || (!is_elsewhere(r->flow, ctx_ifindex(skb)) && !is_renewed(p, r->flow) && !hairpin_is_due(p, r)))
+		return steer_out(skb, p, r);
+	verdict = hairpin_again(skb, p);
+	return verdict == SHOWN ? VERDICT_NEXT : verdict;
 }
 
 static __always_inline int lan_in_known(struct __sk_buff *skb, struct packet *p, struct route *r)
@@ -199,10 +198,11 @@ static __always_inline int lan_in_known(struct __sk_buff *skb, struct packet *p,
 		return -WH_REASON_KERNEL_OWN;
 	if (flags & WH_FLOW_KERNEL)
 		return show(skb, WH_MARK_UP);
+	if (flags & WH_FLOW_HAIRPIN)
+		return lan_in_hairpin(skb, p, r);
 	if (is_elsewhere(r->flow, ctx_ifindex(skb)))
 		return show_moved(skb, p);
-	/* A new session under the tuple of one that is over: new to the firewall, too. */
-	if (is_tcp_opening(p) && (r->flow->tcp & (WH_TCP_FIN | WH_TCP_RST)) && firewall_is_asked(steer_global()))
+	if (is_renewed(p, r->flow))
 		return show(skb, WH_MARK_UP);
 	if (is_outdated(r->flow)) {
 		verdict = look_again(skb, p, r);
@@ -269,22 +269,26 @@ COLD int open_from_outside(struct __sk_buff *skb, const struct packet *q, __u32 
 	return reason;
 }
 
-static __always_inline void lan_out(struct __sk_buff *skb, const struct packet *p, __u8 lan)
+/* Brought in from elsewhere than a LAN. Always 0. */
+COLD int lan_out(struct __sk_buff *skb, const struct packet *p, __u32 lan)
 {
-	struct packet q = turned_around(p);
 	struct origin foreign = {.lan = lan, .flags = WH_FLOW_FOREIGN};
-	__u32 mark = ctx_mark(skb);
 	pending_t *pending;
+	struct packet q;
 
+	if (!p)
+		return 0;
+	q = turned_around(p);
 	if (flow_find(&q))
-		return;
-	if (mark >= WH_MARK_SHOWN && mark < WH_MARK_UP) {
-		open_from_outside(skb, &q, lan, mark - WH_MARK_SHOWN);
-		return;
+		return 0;
+	if (ctx_is_shown(skb)) {
+		open_from_outside(skb, &q, lan, ctx_mark(skb) - WH_MARK_SHOWN);
+		return 0;
 	}
 	pending = pending_find(&q);
 	if (p->proto != IPPROTO_TCP && (!pending || !(pending->flags & WH_FLOW_FOREIGN)))
 		pending_note(&q, &foreign, WH_WAN_NONE);
+	return 0;
 }
 
 /*

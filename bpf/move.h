@@ -9,7 +9,7 @@
 #include "flow.h"
 
 /* Flags that belong to the flow, not to its WAN. */
-#define FLOW_OWN_FLAGS (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN)
+#define FLOW_OWN_FLAGS (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN | WH_FLOW_HAIRPIN)
 
 /* Another client's mapping on the WAN that it is on: the packet turns around there. */
 static __always_inline int is_turned_around(const struct packet *p, const flow_t *flow)

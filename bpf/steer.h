@@ -99,7 +99,8 @@ static __always_inline int flow_check(struct __sk_buff *skb, const struct packet
 		return 0;
 	if (choice_of(r->flow->class, &choice))
 		return -WH_REASON_NO_WAN;
-	if (choice.policy != r->flow->policy) {
+	/* From one client to another it goes by no class. */
+	if (choice.policy != r->flow->policy && !(r->flow->flags & WH_FLOW_HAIRPIN)) {
 		verdict = flow_reclass(p, flow_in(skb, r->flow), ctx_users_mark(skb));
 		if (verdict < 0 || choice_of(r->flow->class, &choice))
 			return verdict < 0 ? verdict : -WH_REASON_NO_WAN;

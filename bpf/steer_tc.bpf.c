@@ -5,7 +5,8 @@
  *	parse → flow → (first packet: route, classify, select, the kernel's firewall, bind) → masks → translate → forward
  *
  * wh_lan_in    LAN device, ingress     a client's packet: out by its flow's WAN                          lan.h
- * wh_lan_out   LAN device, egress      notes what the kernel itself brings to clients; DNS answers wait  lan.h
+ * wh_lan_out   LAN device, egress      what the kernel itself brings to clients: noted, DNS answers wait;
+ *                                      what one client sends to another's external end: opened  lan.h, hairpin.h
  * wh_wan_in    WAN device, ingress     an answer: back to its client; a question from outside: noted     wan.h
  * wh_wan_out   WAN device, egress      what the kernel sends: accepted flows, the router's own, answers
  *                                      to questions from outside; what would leak is dropped             wan.h
@@ -57,7 +58,7 @@ int wh_lan_out(struct __sk_buff *skb)
 	__u32 from = CTX_LOAD(skb, ingress_ifindex);
 	struct wh_device *device;
 	struct packet *p = packet_new();
-	int verdict = VERDICT_NEXT;
+	int verdict = VERDICT_NEXT, from_lan;
 	__u8 number = 0;
 
 	if (!p || !ctx_is_mine(skb) || CTX_LOAD(skb, vlan_present))
@@ -68,12 +69,19 @@ int wh_lan_out(struct __sk_buff *skb)
 		return lan_out_answer(skb, p);
 	}
 	device = bpf_map_lookup_elem(&wh_devices, &from);
-	if ((device && device->role == WH_ROLE_LAN) || !lan_of(skb, &number))
+	from_lan = device && device->role == WH_ROLE_LAN;
+	if ((from_lan && !ctx_is_shown(skb)) || !lan_of(skb, &number))
 		return VERDICT_NEXT;
 	if (!parse(skb, p) && p->kind == PACKET_WHOLE) {
-		lan_out(skb, p, number);
-		verdict = lan_out_answer(skb, p);
+		if (from_lan)
+			verdict = hairpin_accepted(skb, p, number, ctx_mark(skb) - WH_MARK_SHOWN);
+		else
+			lan_out(skb, p, number);
+		if (verdict == VERDICT_NEXT)
+			verdict = lan_out_answer(skb, p);
 	}
+	if (verdict < VERDICT_NEXT)
+		return give_up(verdict);
 	if (verdict == VERDICT_NEXT && ctx_mark(skb) != WH_MARK_VALUES)
 		ctx_clear_mark(skb);
 	return verdict;

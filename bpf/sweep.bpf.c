@@ -125,7 +125,7 @@ COLD int reset_flow(const flow_key_t *form_key, __u64 now_ns)
 	if (was.wan != form->wan || was.state == WH_FLOW_RESET || was.state == WH_FLOW_DEAD)
 		return 0;
 	if (key->proto != IPPROTO_TCP || !(flow->tcp & WH_TCP_ACKED) ||
-	    (flow->flags & (WH_FLOW_PROBE | WH_FLOW_INBOUND)))
+	    (flow->flags & (WH_FLOW_PROBE | WH_FLOW_INBOUND | WH_FLOW_HAIRPIN)))
 		return 0;
 	if (flow->born_s >= form->born_s || turns_around(key, was) || is_over(flow->tcp, server_seen(key, flow, was)))
 		return 0;

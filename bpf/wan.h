@@ -66,7 +66,7 @@ COLD int from_outside(struct __sk_buff *skb, const struct packet *p, __u32 numbe
 		return verdict;
 	}
 	inbound_note(p, number);
-	if (source_inside(wan, &p->dst_be, &inside))
+	if (!is_native(route_of(&p->dst_be)) && source_inside(wan, &p->dst_be, &inside))
 		return send_inside(skb, p, &inside, p->dport_be);
 	return VERDICT_NEXT;
 }
@@ -285,22 +285,6 @@ static __always_inline int is_forbidden(const struct packet *p, int negative_rea
 {
 	return negative_reason == -WH_REASON_CLASS_DROP || negative_reason == -WH_REASON_CLASS_REJECT ||
 	       (negative_reason == -WH_REASON_NO_WAN && !is_allowed(p->class, via));
-}
-
-/* The kernel has let a client by that moved to another LAN: its answers go there from now on. */
-APART int learn_lan(const struct packet *p, flow_t *flow)
-{
-	pending_t *pending = flow->flags & (WH_FLOW_KERNEL | WH_FLOW_PROBE) ? NULL : pending_of_client(p);
-	reply_t *reply;
-
-	if (!pending || pending->lan == flow->lan)
-		return 0;
-	reply = reply_find(p, flow);
-	if (reply) {
-		reply->lan = flow->lan = pending->lan;
-		__builtin_memcpy(reply->client_mac, pending->client_mac, ETH_ALEN);
-	}
-	return 0;
 }
 
 /* A verdict or -reason. */

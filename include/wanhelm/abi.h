@@ -58,6 +58,7 @@ enum wh_route_kind {
 	WH_ROUTE_KERNEL = 1,  /* has a route of its own, or is never steered: left to the kernel */
 	WH_ROUTE_LOCAL = 2,   /* an address of the router's; `wan`: the WAN that has it, or WH_WAN_NONE */
 	WH_ROUTE_WAN = 3,     /* reached by WAN `wan` and by no other (a modem's page): translated there */
+	WH_ROUTE_NOWHERE = 4, /* has a route that says so (unreachable and the like): left to the kernel */
 };
 
 /* IPv4 stands in the same trie under its mapped address, ::ffff:a.b.c.d, its prefix 96 bits longer. */

@@ -78,6 +78,7 @@ enum wh_flow_flag {
 	WH_FLOW_INBOUND = 1 << 4, /* opened from outside: keeps the WAN it came by, is never moved or reset */
 	WH_FLOW_FOREIGN = 1 << 5, /* the kernel's own: known only to be left alone */
 	WH_FLOW_PREFIX = 1 << 6,  /* IPv6: the source's prefix is translated (RFC 6296), its port is not */
+	WH_FLOW_HAIRPIN = 1 << 7, /* with another client by its external end: turns around at the WAN, stays there */
 };
 
 /* clang-format off */

@@ -224,6 +224,76 @@ static void test_hairpin(void **state)
 	lab_expect_consistent();
 }
 
+/* Accepted by the kernel, between the LAN's clients, with the TTL one less and its own MACs. */
+static struct result accepted(const struct result *up, const uint8_t *dst_mac)
+{
+	struct lab_context context = {
+		.ifindex = lab.lan_ifindex[0], .ingress_ifindex = lab.lan_ifindex[0], .mark = up->mark};
+	struct layout at = packet_layout(&up->packet);
+	struct change hop = {.side = SOURCE, .addr = packet_address(&up->packet, &at, SOURCE)};
+	struct packet p = packet_changed(&up->packet, &hop);
+
+	p = packet_framed(&p, lab.lan[0].mac, dst_mac);
+	return lab_run(WH_HOOK_LAN_OUT, &context, &p);
+}
+
+/*
+ * To an end that is open to everyone: the kernel is shown the two as they are inside, and what it accepts comes in
+ * again as it was sent.  Then each has a flow, and the kernel is not asked any more.
+ */
+static void open_hairpin(enum wh_family family, uint8_t proto)
+{
+	struct packet first[2], p, want;
+	uint16_t port[2];
+	struct result r;
+
+	for (unsigned i = 0; i < 2; i++) {
+		first[i] = lab_packet(proto, lab_client(family, i), 5000, lab_remote(family, 0), 53);
+		memcpy(first[i].bytes + 6, i ? mac_b : mac_a, 6);
+		port[i] = send_out(&first[i], 0);
+	}
+	p = lab_packet(proto, lab_client(family, 0), 5000, lab_external(0, &first[0]), port[1]);
+	want = packet_changed(&p, &(struct change){.side = DESTINATION,
+						   .addr = lab_client(family, 1),
+						   .port = 5000,
+						   .with_port = true,
+						   .ttl_stays = true});
+	r = lab_from_lan(&p);
+	assert_int_equal(r.verdict, VERDICT_NEXT);
+	assert_int_equal(r.mark & LAB_MARK_MASK, LAB_MARK + ((uint32_t)WH_MARK_SHOWN << 24));
+	expect_packet(&r.packet, &want);
+	assert_int_equal(lab_flows(), 2);
+
+	r = accepted(&r, mac_b);
+	assert_int_equal(r.verdict, VERDICT_REDIRECT);
+	expect_packet(&r.packet, &p);
+	assert_int_equal(lab_flows(), 4);
+
+	r = to_each_other(&p);
+	want = packet_translated(&p, lab_external(0, &p), port[0]);
+	want = packet_changed(&want, &(struct change){.side = DESTINATION,
+						      .addr = lab_client(family, 1),
+						      .port = 5000,
+						      .with_port = true,
+						      .ttl_stays = true});
+	want = packet_framed(&want, lab.lan[0].mac, mac_b);
+	expect_sent(&r, &want);
+}
+
+static void test_open_hairpin(void **state)
+{
+	struct wh_wan row = lab.wan[0];
+
+	(void)state;
+	row.flags |= WH_WAN_OPEN;
+	for (unsigned i = 0; i < 4; i++) {
+		lab_again();
+		lab_set_wan(0, &row);
+		open_hairpin(i & 1, i & 2 ? PROTO_TCP : PROTO_UDP);
+		lab_expect_consistent();
+	}
+}
+
 /* The router's services at a WAN's address are reached from inside, too. */
 static void test_no_hairpin_to_the_router(void **state)
 {
@@ -277,6 +347,7 @@ static const struct CMUnitTest tests[] = {
 	LAB_TEST(test_simultaneous_open),
 	LAB_TEST(test_unsolicited_syn),
 	LAB_TEST(test_hairpin),
+	LAB_TEST(test_open_hairpin),
 	LAB_TEST(test_no_hairpin_to_the_router),
 	LAB_TEST(test_freed_port_waits),
 };

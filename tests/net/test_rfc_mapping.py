@@ -17,14 +17,13 @@ from inside import is_silent, open_socket
 from lab import LabError, wait_for
 from steering import flows
 from wire import (
-    FAMILIES, PORTS, Flow, client_tap, counting, dial, error, exchange, mute, of, serve, settings, start, udp,
-    wan_tap, whole,
+    FAMILIES, OPEN, PORTS, Flow, client_tap, counting, dial, error, exchange, mute, of, reused, serve, settings,
+    start, udp, wan_tap, whole,
 )
 
 LAB = {"wans": 2, "options": ["--no-offload"]}
 
 FEW = ", ports: 20000-20255"
-OPEN = ", filtering: endpoint-independent"
 
 
 @pytest.fixture(scope="module", params=FAMILIES, ids=str)
@@ -192,14 +191,6 @@ def test_4787_req8_open_to_tcp(lab, family, server):
     exchange(ours, theirs)
 
 
-def reused(lab, family, part, port):
-    """A TCP socket at a port where another one is connected."""
-    sock = open_socket(lab, part, socket.SOCK_STREAM, family=family.af)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((family.any, port))
-    return sock
-
-
 # --- hairpin -----------------------------------------------------------------------------------------------------
 
 
@@ -218,8 +209,6 @@ def test_4787_req9_hairpin(lab, family, flow, server):
 
 
 def test_4787_req9_hairpin_with_open_filtering(lab, family, flow, server):
-    if family.is4:
-        pytest.xfail("the kernel takes a client that turns around at an open mapping for a martian source")
     start(lab, settings(wan=OPEN))
     far = server()
     one, other = flow("client"), flow("client2")
@@ -233,8 +222,6 @@ def test_4787_req9_hairpin_with_open_filtering(lab, family, flow, server):
 
 def test_4787_req9_hairpin_bytes(lab, family, flow, server):
     """Both ends translated, TTL one less, checksums whole, and nothing of it on the WAN."""
-    if family.is4:
-        pytest.xfail("the kernel takes a client that turns around at an open mapping for a martian source")
     start(lab, settings(wan=OPEN))
     far = server()
     one, other = flow("client", port=5001), flow("client2", port=5002)
@@ -249,8 +236,6 @@ def test_4787_req9_hairpin_bytes(lab, family, flow, server):
 
 
 def test_4787_req9_hairpin_to_oneself(lab, family, flow, server):
-    if family.is4:
-        pytest.xfail("the kernel takes a client that turns around at an open mapping for a martian source")
     start(lab, settings(wan=OPEN))
     far = server()
     one, other = flow("client"), flow("client")
@@ -260,8 +245,6 @@ def test_4787_req9_hairpin_to_oneself(lab, family, flow, server):
 
 
 def test_5382_req8_tcp_hairpin(lab, family, server):
-    if family.is4:
-        pytest.xfail("the kernel takes a client that turns around at an open mapping for a martian source")
     start(lab, settings(wan=OPEN))
     listening = server(kind=socket.SOCK_STREAM)
     _, _, end = dial(lab, family, listening, "client2", port=44000)

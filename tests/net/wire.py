@@ -29,6 +29,7 @@ from lab import wait_for
 from steering import drops, left_to_kernel
 
 PORTS = range(20000, 32000)  # of translation, by default
+OPEN = ", filtering: endpoint-independent"  # a WAN's, for settings()
 TARGETS = "icmp:203.0.113.1", "icmp:203.0.113.2", "icmp:2001:db8:203::1", "icmp:2001:db8:203::2"
 FIREWALL = os.environ.get("WANHELM_FIREWALL", "kernel")  # the whole of these tests can run with another
 
@@ -342,6 +343,14 @@ def dial(lab, family, listening, part="client", port=0, timeout_s=3):
     theirs, seen = listening.accept()
     theirs.settimeout(timeout_s)
     return ours, theirs, seen[:2]
+
+
+def reused(lab, family, part, port):
+    """A TCP socket at a port where another one is connected."""
+    sock = open_socket(lab, part, socket.SOCK_STREAM, family=family.af)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((family.any, port))
+    return sock
 
 
 def exchange(ours, theirs, text=b"hello"):

@@ -71,6 +71,21 @@ static void test_other_devices_are_the_users(void **state)
 	assert_string_equal(source_seen(AF_INET), CLIENT4);
 }
 
+/* A client that asks for another one by its external end keeps its source on the way to a LAN. */
+static void test_clients_among_themselves(void **state)
+{
+	struct wh_firewall_options other = usual;
+
+	(void)state;
+	masquerade_at("inet", 100);
+	strcpy(other.wans[0], "wan5");
+	strcpy(other.lans[0], "wan1");
+	other.n_lans = 1;
+	put(&other);
+	assert_string_equal(source_seen(AF_INET), CLIENT4);
+	assert_string_equal(source_seen(AF_INET6), CLIENT6);
+}
+
 /* --- what conntrack keeps --------------------------------------------------------------------------------- */
 
 static void test_timeouts_are_short(void **state)
@@ -228,6 +243,7 @@ int main(void)
 		TEST(test_beats_masquerade),
 		TEST(test_beats_iptables),
 		TEST(test_other_devices_are_the_users),
+		TEST(test_clients_among_themselves),
 		TEST(test_timeouts_are_short),
 		TEST(test_answered_ones_are_the_users),
 		TEST(test_mark_is_kept),

@@ -19,10 +19,13 @@ static struct wh_firewall_options options_of(const struct wh_daemon *d)
 	struct wh_firewall_options options = {.untracked = d->config.firewall != WH_CONF_FIREWALL_KERNEL,
 					      .mark = d->config.mark,
 					      .mark_mask = d->config.mark_mask,
-					      .n_wans = d->config.n_wans};
+					      .n_wans = d->config.n_wans,
+					      .n_lans = d->config.n_lans};
 
 	for (unsigned i = 0; i < d->config.n_wans; i++)
 		snprintf(options.wans[i], sizeof(options.wans[i]), "%s", d->config.wans[i].device);
+	for (unsigned i = 0; i < d->config.n_lans; i++)
+		snprintf(options.lans[i], sizeof(options.lans[i]), "%s", d->config.lan[i]);
 	return options;
 }
 

@@ -77,6 +77,8 @@ static int kind_of(const struct wh_net_route *route, unsigned wan)
 		return wan < WH_MAX_WANS || !route->ifindex ? -1 : WH_ROUTE_KERNEL;
 	if (route->type == RTN_LOCAL && route->prefix_len == host)
 		return WH_ROUTE_LOCAL;
+	if (route->type == RTN_UNREACHABLE || route->type == RTN_BLACKHOLE || route->type == RTN_PROHIBIT)
+		return WH_ROUTE_NOWHERE;
 	if (route->type == RTN_UNICAST && wan < WH_MAX_WANS && !is_link_local6(route))
 		return WH_ROUTE_WAN;
 	return WH_ROUTE_KERNEL;

@@ -45,15 +45,24 @@ static int check_marks(const struct wh_firewall_options *o, char *error)
 	return 0;
 }
 
-static int check_options(const struct wh_firewall_options *o, char *error)
+static int check_names(const char (*names)[IFNAMSIZ], unsigned n, char *error)
 {
-	for (unsigned i = 0; i < o->n_wans; i++) {
-		int err = wh_nft_check_device(o->wans[i], error);
+	for (unsigned i = 0; i < n; i++) {
+		int err = wh_nft_check_device(names[i], error);
 
 		if (err)
 			return err;
 	}
-	return check_marks(o, error);
+	return 0;
+}
+
+static int check_options(const struct wh_firewall_options *o, char *error)
+{
+	int err = check_names(o->wans, o->n_wans, error);
+
+	if (!err)
+		err = check_names(o->lans, o->n_lans, error);
+	return err ? err : check_marks(o, error);
 }
 
 /* --- the text --------------------------------------------------------------------------------------------- */
@@ -105,6 +114,16 @@ static void put_identity(struct text *t, const char *source)
 	put_item(t, "ct mark & " MARK " @shown %ssnat %s", t->options->mark_mask, to_wans, source);
 }
 
+static void put_devices(struct text *t, const char *set, const char (*names)[IFNAMSIZ], unsigned n)
+{
+	if (!n)
+		return;
+	put_item(t, "set %s {\ntype ifname\nflags constant\nelements = {", set);
+	for (unsigned i = 0; i < n; i++)
+		fprintf(t->out, "\"%s\", ", names[i]);
+	fputs("}\n}\n", t->out);
+}
+
 static void put_sets(struct text *t)
 {
 	const struct wh_firewall_options *o = t->options;
@@ -113,12 +132,8 @@ static void put_sets(struct text *t)
 	for (unsigned i = WH_MARK_SHOWN; i <= WH_MARK_UP; i++)
 		fprintf(t->out, MARK ", ", mark_value(o, i));
 	fputs("}\n}\n", t->out);
-	if (!o->n_wans)
-		return;
-	put_item(t, "set wans {\ntype ifname\nflags constant\nelements = {");
-	for (unsigned i = 0; i < o->n_wans; i++)
-		fprintf(t->out, "\"%s\", ", o->wans[i]);
-	fputs("}\n}\n", t->out);
+	put_devices(t, "wans", o->wans, o->n_wans);
+	put_devices(t, "lans", o->lans, o->n_lans);
 }
 
 /*
@@ -170,6 +185,11 @@ static void put_chains(struct text *t)
 	put_item(t, "chain leaving {\ntype nat hook postrouting priority %d", WH_FIREWALL_NAT_PRIORITY);
 	put_identity(t, "ip to ip saddr");
 	put_identity(t, "ip6 to ip6 saddr");
+	/* One client's packet for another's external end; to a LAN goes also what the user's rules have redirected. */
+	if (t->options->n_lans) {
+		put_rule(t, "oifname @lans ct status & dnat == 0 snat ip to ip saddr");
+		put_rule(t, "oifname @lans ct status & dnat == 0 snat ip6 to ip6 saddr");
+	}
 	put_end(t);
 }
 

@@ -29,6 +29,9 @@ struct wh_firewall_options {
 	/* The WANs' devices: only what leaves by one of them keeps its source.  None: whatever leaves. */
 	char wans[WH_MAX_WANS][IFNAMSIZ];
 	unsigned n_wans;
+	/* The LAN devices: what the user's rules have not redirected there keeps its source, too. */
+	char lans[WH_MAX_LANS][IFNAMSIZ];
+	unsigned n_lans;
 };
 
 /*
