@@ -17,8 +17,7 @@ import pytest
 from inside import Capture, open_socket
 from lab import V4, V6, wait_for
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
-from steering import FIBER, LTE, config, figure, left_to_kernel, rounds, wait_up
+from steering import config, figure, left_to_kernel, rounds, wait_up
 
 ZONE = "example.test"
 NET4, NET6 = "192.0.2", "2001:db8:204:"  # where the names' addresses are: every address there answers
@@ -88,7 +87,8 @@ def question(name, kind="A", ident=1):
 
 
 def ask_udp(lab, to, message, part="client", timeout_s=2):
-    with contextlib.closing(open_socket(lab, part, bind=("::" if ":" in to else "0.0.0.0", 0), timeout_s=timeout_s)) as sock:
+    bound = ("::" if ":" in to else "0.0.0.0", 0)
+    with contextlib.closing(open_socket(lab, part, bind=bound, timeout_s=timeout_s)) as sock:
         sock.sendto(message, (to, 53))
         return sock.recv(65535)
 

@@ -285,6 +285,5 @@ int main(void)
 		cmocka_unit_test(damage_at_random_does_no_harm),
 	};
 
-	seed(NULL);
-	return cmocka_run_group_tests_name("dns message", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("dns message", tests, seed, NULL);
 }

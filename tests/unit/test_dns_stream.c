@@ -249,6 +249,5 @@ int main(void)
 		STREAM_TEST(any_bytes_do_no_harm),
 	};
 
-	seed(NULL);
-	return cmocka_run_group_tests_name("dns stream", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("dns stream", tests, seed, NULL);
 }

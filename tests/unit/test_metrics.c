@@ -207,7 +207,8 @@ static const char status_text[] =
 	"{\"name\":\"fiber\",\"share\":0.8,\"fresh\":true,\"keep\":true,\"why\":\"\"},"
 	"{\"name\":\"l\\\"t\\\\e\\n\",\"share\":0,\"fresh\":false,\"keep\":true,\"why\":\"\"}]}],"
 	"\"daemon\":{\"version\":\"0.1.0\",\"pid\":1,\"uptime_s\":60,\"heartbeat_age_ms\":12,\"running\":true,\"flips\":4,"
-	"\"slow\":{\"fragmented\":9,\"expired\":1}}}";
+	"\"slow\":{\"fragmented\":9,\"expired\":1},"
+	"\"names\":{\"learning\":true,\"answers\":8,\"names\":3,\"addresses\":4,\"missed\":2}}}";
 
 /* clang-format off */
 #define HEAD(name, type, help) "# TYPE wanhelm_" name " " type "\n# HELP wanhelm_" name " " help "\n"
@@ -245,6 +246,14 @@ static const char golden[] =
 	"wanhelm_heartbeat_age_seconds 0.012\n"
 	HEAD("flips", "counter", "How often the word that says which WANs work was stored.")
 	"wanhelm_flips_total 4\n"
+	HEAD("dns_answers", "counter", "DNS answers that names were learnt from.")
+	"wanhelm_dns_answers_total 8\n"
+	HEAD("dns_answers_missed", "counter", "DNS answers that reached their client before they were known.")
+	"wanhelm_dns_answers_missed_total 2\n"
+	HEAD("dns_names", "gauge", "Names whose addresses are known.")
+	"wanhelm_dns_names 3\n"
+	HEAD("dns_addresses", "gauge", "Addresses whose names are known.")
+	"wanhelm_dns_addresses 4\n"
 	HEAD("wan", "info", "The WAN's device and addresses.")
 	INFO("fiber", "wan1", "ipv4", "198.18.1.2", "198.18.1.1") INFO("fiber", "wan1", "ipv6", "2001:db8::2", "fe80::1")
 	INFO(LTE, "wan2", "ipv4", "", "") INFO(LTE, "wan2", "ipv6", "", "")
@@ -312,8 +321,8 @@ static void test_keeps_to_the_format(void **state)
 
 	(void)state;
 	check_units(text);
-	/* build, 3 of the daemon, each WAN 2 + 9 + 18 + 1 + 6 + 3, 3 a class and WAN, 3 reasons, 2 fates */
-	assert_int_equal(check_text(text), 4 + 2 * 39 + 6 + 3 + 2);
+	/* build, 3 of the daemon, 4 of names, each WAN 2 + 9 + 18 + 1 + 6 + 3, 3 a class and WAN, 3 reasons, 2 fates */
+	assert_int_equal(check_text(text), 4 + 4 + 2 * 39 + 6 + 3 + 2);
 	free(text);
 }
 

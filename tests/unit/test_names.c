@@ -460,6 +460,5 @@ int main(void)
 		NAMES_TEST(a_failure_keeps_the_old_file),
 	};
 
-	seed(NULL);
-	return cmocka_run_group_tests_name("names", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("names", tests, seed, NULL);
 }

@@ -330,7 +330,7 @@ void wh_slow_end(struct wh_daemon *d);
 /* What an earlier controller remembered is there from the start. 0 or -errno. */
 int wh_learn_start(struct wh_daemon *d);
 /* An answer on its way to its client: struct wh_slow_ops. */
-void wh_learn_answer(void *d, const struct wh_frame *frame, bool late);
+void wh_learn_answer(void *arg, const struct wh_frame *frame, bool late);
 /* A slice of what time brings: names that are over, the file for the next start. */
 void wh_learn_step(struct wh_daemon *d);
 json_t *wh_learn_status(const struct wh_daemon *d);
@@ -340,9 +340,9 @@ void wh_learn_end(struct wh_daemon *d);
 /* Add the lines that ask for the name. Whether any does. */
 bool wh_learn_lines(const struct wh_daemon *d, const char *name, struct wh_vector *lines);
 /* The address satisfies further lines by a name that it has been learnt to have. */
-void wh_learn_add(struct wh_daemon *d, const struct in6_addr *addr, const struct wh_vector *lines);
+void wh_learn_add(struct wh_daemon *d, const struct in6_addr *addr, const struct wh_vector *more);
 /* The memory's call (dns/names.h). */
-void wh_learn_forgotten(void *d, const struct in6_addr *addr, const char *name);
+void wh_learn_forgotten(void *arg, const struct in6_addr *addr, const char *name);
 /* What is remembered, as the rules, which are not in force yet, ask for it; the caller frees it. NULL: no memory. */
 struct wh_rule_domain *wh_learn_domains(const struct wh_daemon *d, const struct wh_rules *rules, size_t *n);
 /* The rules are in force: enter there what is learnt from now on, and have answers wait if they ask for names. */

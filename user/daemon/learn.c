@@ -153,13 +153,13 @@ json_t *wh_learn_status(const struct wh_daemon *d)
 {
 	const struct wh_learning *l = &d->learning;
 	struct wh_names_counts count = wh_names_counts(l->names);
-	uint64_t reasons[WH_REASON_COUNT] = {};
+	uint64_t reasons[WH_REASON_COUNT] = {}, missed;
 
 	wh_tables_reasons(&d->tables, reasons);
+	missed = l->lost + reasons[WH_REASON_DNS_UNLEARNT];
 	return json_pack("{s:b,s:I,s:I,s:I,s:I}", "learning", d->tables.steer_rows[WH_STEER_GLOBAL].learn_names != 0,
 			 "answers", (json_int_t)l->answers, "names", (json_int_t)count.names, "addresses",
-			 (json_int_t)count.addresses, "missed",
-			 (json_int_t)(l->lost + reasons[WH_REASON_DNS_UNLEARNT]));
+			 (json_int_t)count.addresses, "missed", (json_int_t)missed);
 }
 
 /* --- life ------------------------------------------------------------------------------------------------- */

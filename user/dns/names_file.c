@@ -98,6 +98,7 @@ struct writing {
 static void write_pair(void *arg, const char *name, const struct in6_addr *addr, uint64_t until_s)
 {
 	const struct writing *w = arg;
+	uint64_t until_wall_s = w->at.wall_s + (until_s - w->at.now_s);
 	char address[INET6_ADDRSTRLEN];
 	json_t *line;
 
@@ -107,8 +108,7 @@ static void write_pair(void *arg, const char *name, const struct in6_addr *addr,
 		inet_ntop(AF_INET, &addr->s6_addr32[3], address, sizeof(address));
 	else
 		inet_ntop(AF_INET6, addr, address, sizeof(address));
-	line = json_pack("{s:s,s:s,s:I}", "name", name, "address", address, "until_s",
-			 (json_int_t)(w->at.wall_s + (until_s - w->at.now_s)));
+	line = json_pack("{s:s,s:s,s:I}", "name", name, "address", address, "until_s", (json_int_t)until_wall_s);
 	if (!line) /* a name that is no UTF-8: nobody has asked for it in a configuration */
 		return;
 	json_dumpf(line, w->out, JSON_COMPACT);
