@@ -36,7 +36,7 @@ union wh_masks {
 };
 
 /*
- * Per class, in class rows: flows that a better WAN's return has left on a WAN in `leave`, by when they were born, in
+ * Per class: flows that a better WAN's return has left on a WAN in `leave`, by when they were born, in
  * seconds of CLOCK_MONOTONIC; a flow that belongs where it is stays there in any case.  Read by the data plane, which
  * may find an older value beside younger masks: then flows leave a moment later.
  */
@@ -89,25 +89,23 @@ union wh_hand {
 };
 
 struct wh_steer {
-	union wh_masks masks; /* class rows; read by the data plane */
-	union {
-		struct wh_return back; /* class rows */
-		struct {
-			union wh_alive alive;	    /* last row; read by the data plane */
-			union wh_hand hand;	    /* last row; read by the controller */
-			__u64 heartbeat_ns;	    /* last row: CLOCK_BOOTTIME of the controller's last turn */
-			__u64 flips;		    /* last row: how often `alive` was stored by us */
-			union wh_firewall firewall; /* last row; read by the data plane */
-		};
-	};
-	__u32 flows_per_client; /* last row; read by the data plane; 0: no limit */
+	union wh_masks masks;	    /* class rows; read by the data plane */
+	union wh_alive alive;	    /* last row; read by the data plane */
+	union wh_hand hand;	    /* last row; read by the controller */
+	__u64 heartbeat_ns;	    /* last row: CLOCK_BOOTTIME when the controller last turned its loop */
+	__u64 flips;		    /* last row: how often `alive` was stored by us */
+	union wh_firewall firewall; /* last row; read by the data plane */
+	__u32 flows_per_client;	    /* last row; read by the data plane; 0: no limit */
 	__u32 policy; /* last row; read by the data plane: counts the changes of the match lines and classes */
 	__u32 learn_names; /* last row; read by the data plane; 1: DNS answers wait until their names are known */
 	__u32 pin; /* class rows: WAN number + 1 that the class is pinned to by hand, 0: none; a person's to write */
+	/* What each packet needs stands before this. */
+	struct wh_return back; /* class rows; read by the data plane */
+	__u32 pad2[6];
 };
 
 _Static_assert(sizeof(union wh_masks) == 8 && sizeof(union wh_alive) == 8 && sizeof(union wh_hand) == 8, "one word");
 _Static_assert(sizeof(struct wh_return) == 40, "layout");
-_Static_assert(sizeof(struct wh_steer) == 64, "one cache line");
+_Static_assert(sizeof(struct wh_steer) == 128, "two cache lines");
 
 #endif

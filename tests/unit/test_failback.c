@@ -381,6 +381,27 @@ static void test_adopted_recovering(void **state)
 	assert_int_equal(fresh(), ALL);
 }
 
+/* A class that gets it while it recovers does not use it for having used it once. */
+static void test_member_again_while_it_recovers(void **state)
+{
+	const struct wh_conf_class whole = *class;
+
+	(void)state;
+	die_and_heal(2);
+	assert_int_equal(fresh(), ALL);
+	class->n_tiers = 2;
+	class->tiers[0] = whole.tiers[1];
+	class->tiers[1] = whole.tiers[2];
+	wh_model_configure(&sim.model, &sim.config, sim.number_of, sim.now_ns);
+	assert_int_equal(fresh(), 3);
+	die(2);
+	heal(2);
+	*class = whole;
+	wh_model_configure(&sim.model, &sim.config, sim.number_of, sim.now_ns);
+	sim_run(&sim, SECOND);
+	assert_int_equal(fresh(), 3);
+}
+
 /* The number's next WAN is another. */
 static void test_number_of_another_wan(void **state)
 {
@@ -642,6 +663,7 @@ int main(void)
 		cmocka_unit_test_setup(test_mode_of_a_class, begin),
 		cmocka_unit_test_setup(test_adopted, begin),
 		cmocka_unit_test_setup(test_adopted_recovering, begin),
+		cmocka_unit_test_setup(test_member_again_while_it_recovers, begin),
 		cmocka_unit_test_setup(test_number_of_another_wan, begin),
 		cmocka_unit_test(test_window_is_open),
 		cmocka_unit_test_setup(test_window, begin),
