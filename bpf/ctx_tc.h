@@ -9,7 +9,7 @@
 #ifndef WH_BPF_CTX_TC_H
 #define WH_BPF_CTX_TC_H
 
-#include "family.h"
+#include "bound.h"
 
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -140,9 +140,24 @@ static __always_inline int ctx_is_bound(struct __sk_buff *skb)
 	return sk && sk->bound_dev_if;
 }
 
+/* Whether the sending socket asked to be bound to that address. */
+static __always_inline int ctx_is_bound_to(struct __sk_buff *skb, const addr_t *src)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct wh_addr6 *asked;
+
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	asked = sk ? bpf_sk_storage_get(&wh_bound, sk, NULL, 0) : NULL;
+#if WH_FAMILY == 4
+	return asked && asked->word_be[2] == bpf_htonl(0xffff) && asked->word_be[3] == *src;
+#else
+	return asked && addr_equal(asked, src);
+#endif
+}
+
 /*
- * Whether the sending socket is bound to its source address.  Of a connected one nobody can tell whether its address
- * was bound or chosen for it.
+ * Whether the sending socket is bound to its source address, by what its fields tell: not of a connected one.  For
+ * sockets that were bound before we noted it.
  */
 static __always_inline int ctx_is_bound_to_source(struct __sk_buff *skb)
 {

@@ -68,6 +68,7 @@ typedef struct wh_pending pending_t;
 #define wh_wan_out OF_FAMILY(wh_wan_out)
 #define wh_probe_in OF_FAMILY(wh_probe_in)
 #define wh_sweep_run OF_FAMILY(wh_sweep_run)
+#define wh_note_bind OF_FAMILY(wh_note_bind)
 
 /*
  * What few packets need stands in global functions: the verifier looks at each once, apart from its callers, and their

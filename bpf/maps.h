@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * maps.h: every map, with its pin name.  Sizes that the configuration decides stand as 1 here and are set
+ * maps.h: every map, with its pin name (but for bound.h's, which has programs of its own).  Sizes that the configuration decides stand as 1 here and are set
  * before loading (user/kern/load.c).  Nothing that must not vanish is in an LRU.  Those of one family have its digit in
  * their names in the kernel (family.h).
  */

@@ -182,7 +182,8 @@ static __always_inline int open_own(struct __sk_buff *skb, const struct packet *
 		return reason;
 	if (!has_ports(p->proto) || source.kind != WH_ROUTE_LOCAL || ctx_is_bound(skb))
 		return -WH_REASON_KERNEL_OWN;
-	if (source.wan < WH_MAX_WANS && (source.wan != via || ctx_is_bound_to_source(skb)))
+	if (source.wan < WH_MAX_WANS &&
+	    (source.wan != via || ctx_is_bound_to(skb, &p->src_be) || ctx_is_bound_to_source(skb)))
 		return -WH_REASON_KERNEL_OWN; /* that WAN's address was asked for */
 	if (ctx_is_forwarded(skb) && !addr_equal(&p->src_be, &wan_ip(wan)->addr_be))
 		return -WH_REASON_KERNEL_OWN;

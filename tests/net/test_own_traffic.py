@@ -15,7 +15,7 @@ import pytest
 import programs
 from inside import is_silent, open_socket
 from lab import wait_for
-from wire import dial, exchange, of, serve, settings, start, wan_tap, whole
+from wire import FAMILIES, dial, exchange, of, serve, settings, start, wan_tap, whole
 
 LAB = {"wans": 2}
 LTE_FIRST = "{prefer: [lte, fiber]}"
@@ -234,6 +234,45 @@ def stays(lab, family, daemon, sock, server, number):
         other.silent(of(family, dst=family.server))
     daemon.cli("wan", "auto", name)
     wait_for(lambda: daemon.wan(name)["state"] == "up", 10, f"{name} to be up")
+
+
+@pytest.mark.parametrize("number", [FIBER, LTE])
+def test_bound_to_an_address_and_connected(lab, family, server, number):
+    """That the address was asked for, and not chosen by the kernel, is known of a socket with one peer, too."""
+    daemon = start(lab, settings(LTE_FIRST if number == FIBER else "{prefer: [fiber, lte]}"))
+    sock = own_socket(lab, family, bind=family.wan(number))
+    sock.connect(server.getsockname()[:2])
+    assert way(sock, server)[0] == family.wan(number)
+    with serve(lab, family, kind=socket.SOCK_STREAM) as listening:
+        ours = open_socket(lab, "router", socket.SOCK_STREAM, bind=(family.wan(number), 0))
+        ours.connect(listening.getsockname()[:2])
+        theirs, seen = listening.accept()
+        assert seen[0] == family.wan(number)
+        exchange(ours, theirs)
+        stays(lab, family, daemon, sock, server, number)
+        exchange(ours, theirs)
+
+
+@pytest.mark.usefixtures("daemon")
+def test_bound_to_a_mapped_address(lab):
+    """A socket of IPv6 that speaks IPv4."""
+    family = FAMILIES[0]
+    with (
+        contextlib.closing(open_socket(lab, "router", family=socket.AF_INET6)) as sock,
+        serve(lab, family) as server,
+    ):
+        sock.bind((f"::ffff:{family.wan(FIBER)}", 0))
+        sock.connect((f"::ffff:{family.server}", server.getsockname()[1]))
+        sock.send(b"?")
+        assert server.recvfrom(100)[1][0] == family.wan(FIBER)
+
+
+@pytest.mark.usefixtures("daemon")
+def test_bound_to_a_port_only(lab, family, server):
+    """Then the kernel has chosen the address, and it is steered."""
+    with contextlib.closing(open_socket(lab, "router", bind=(family.any, 40123))) as sock:
+        sock.connect(server.getsockname()[:2])
+        assert way(sock, server)[0] == family.wan(LTE)
 
 
 @pytest.mark.usefixtures("daemon")

@@ -16,6 +16,7 @@
 #include <bpf/bpf.h>
 
 #include "daemon/daemon.h"
+#include "kern/bind.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -252,6 +253,16 @@ static int start_timers(struct wh_daemon *d)
 	return 0;
 }
 
+/* All but one kind of socket does without. */
+static void note_binds(const struct wh_daemon *d)
+{
+	int err = wh_bind_attach(d->bpf_dir);
+
+	if (err)
+		wh_warn("connected sockets of the router are steered also if bound to a WAN's address: %s",
+			err == -ENOENT ? "no cgroup2 file system is mounted" : strerror(-err));
+}
+
 /* What was not there before is not left behind; what an earlier controller left stays as it was. */
 static int give_up(struct wh_daemon *d, int err)
 {
@@ -297,6 +308,7 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 	if (d->adopted)
 		wh_flip_adopt(d);
 	adopt_states(d);
+	note_binds(d);
 	err = wh_firewall_start(d, error, error_len);
 	if (!err)
 		err = wh_settle(d, error, error_len);
