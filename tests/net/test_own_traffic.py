@@ -15,7 +15,7 @@ import pytest
 import programs
 from inside import is_silent, open_socket
 from lab import wait_for
-from wire import dial, exchange, of, serve, settings, start, wan_tap, whole
+from wire import FAMILIES, dial, exchange, of, serve, settings, start, wan_tap, whole
 
 LAB = {"wans": 2}
 LTE_FIRST = "{prefer: [lte, fiber]}"
