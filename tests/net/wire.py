@@ -181,8 +181,10 @@ class Tap(Capture):
         self.own, self.peer = mac(lab, part, device), mac(lab, peer_part, peer_device)
 
     def put(self, *packets):
-        for packet in packets:
-            self.send(bytes(Ether(src=self.own, dst=self.peer) / packet))
+        """All are made before the first is sent: to make one takes much longer than to send it."""
+        for frame in [bytes(Ether(src=self.own, dst=self.peer) / packet) for packet in packets]:
+            select.select([], [self.sock], [], 1)
+            self.send(frame)
 
     def flood(self, packet, count):
         """The same one many times, as fast as can be."""
