@@ -50,8 +50,7 @@ def old(lab, family):
 
 def fill(tap, family, address, count, first=1024):
     """Datagrams from one endpoint each; nobody answers."""
-    for n in range(count):
-        tap.put(udp(family, address, first + n, family.phantom, 9702))
+    tap.put(*(udp(family, address, first + n, family.phantom, 9702) for n in range(count)))
 
 
 def held(daemon):
@@ -85,7 +84,7 @@ def test_6888_req11_table_full(lab, family, old):
 
 def test_room_again_when_flows_end(lab, family):
     """Nobody is evicted; what ends by itself makes room."""
-    daemon = start(lab, settings(more=f"limits: {{flows: {LEAST}}}"), scale=100)
+    daemon = start(lab, settings(more=f"limits: {{flows: {LEAST}}}"), scale=30)
     with client_tap(lab, "client2") as tap:
         fill(tap, family, family.client2, 2 * LEAST)
     wait_for(lambda: drops(daemon)["table-full"] > 0, 5, "the table to be full")
@@ -95,7 +94,7 @@ def test_room_again_when_flows_end(lab, family):
             flow.say(to=server.getsockname()[:2])
             return not is_silent(server, 0.1)
 
-        wait_for(answered, 15, "a new flow to be taken")
+        wait_for(answered, 30, "a new flow to be taken")
 
 
 def test_6888_req4_limit_of_a_client(lab, family, old):
@@ -124,16 +123,20 @@ def test_limit_of_a_client_is_lifted_by_its_flows_end(lab, family):
 
 def test_syn_flood_from_inside(lab, family, old):
     """Half-open sessions fill what there is: the table stands, old sessions go on, and when they end there is room."""
-    daemon = start(lab, settings(more=f"limits: {{flows: {LEAST}, flows-per-client: {LEAST}}}"), scale=30)
-    again = old()
+    daemon = start(lab, settings(more=f"limits: {{flows: {LEAST}, flows-per-client: {LEAST}}}"), scale=15)
     draw = random.Random(1)
+
+    def syn():
+        ports = {"sport": draw.randrange(1024, 65536), "dport": draw.randrange(1, 65536)}
+        return family.ip(family.client2, family.phantom) / TCP(flags="S", seq=1, **ports)
+
     with client_tap(lab, "client2") as tap, mute(lab, "client2", "tcp dport >= 1024"):
-        for _ in range(2 * LEAST):
-            tcp = TCP(sport=draw.randrange(1024, 65536), dport=draw.randrange(1, 65536), flags="S", seq=1)
-            tap.put(family.ip(family.client2, family.phantom) / tcp)
+        syns = tap.make(*(syn() for _ in range(2 * LEAST)))
+        again = old()
+        tap.put_made(syns)
         wait_for(lambda: drops(daemon)["table-full"] > 0, 5, "the table to be full")
     again()
-    wait_for(lambda: held(daemon) < LEAST // 2, 30, "half-open sessions to end")
+    wait_for(lambda: held(daemon) < LEAST // 2, 45, "half-open sessions to end")
     with serve(lab, family, 9704, kind=socket.SOCK_STREAM) as listening:
         ours, theirs, _ = dial(lab, family, listening)
         exchange(ours, theirs)

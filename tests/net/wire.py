@@ -181,9 +181,17 @@ class Tap(Capture):
         super().__init__(lab, part, device)
         self.own, self.peer = mac(lab, part, device), mac(lab, peer_part, peer_device)
 
+    def make(self, *packets):
+        """Frames for put_made(): to make one takes much longer than to send it."""
+        return [bytes(Ether(src=self.own, dst=self.peer) / packet) for packet in packets]
+
+    def put_made(self, frames):
+        for frame in frames:
+            select.select([], [self.sock], [], 1)
+            self.send(frame)
+
     def put(self, *packets):
-        for packet in packets:
-            self.send(bytes(Ether(src=self.own, dst=self.peer) / packet))
+        self.put_made(self.make(*packets))
 
     def flood(self, packet, count):
         """The same one many times, as fast as can be."""

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "kern/netlink_private.h"
-#include "lib/clock.h"
 
 #define READ_MAX 64 /* datagrams a call */
 
@@ -160,10 +159,9 @@ int wh_ipsec_read(struct wh_ipsec *ipsec)
 	bool changed = false;
 
 	if (wh_pace_due(&ipsec->pace) && ipsec->stale) {
-		uint64_t start_ns = wh_now_ns();
 		int dump_err = reload(ipsec, &changed);
 
-		wh_pace_dumped(&ipsec->pace, start_ns, dump_err);
+		wh_pace_dumped(&ipsec->pace, dump_err);
 		err = err ? err : dump_err;
 	}
 	if (ipsec->stale)

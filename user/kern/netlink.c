@@ -18,7 +18,6 @@
 #include <sys/socket.h>
 
 #include "lib/cleanup.h"
-#include "lib/clock.h"
 
 #define NOTIFY_BUFFER (4 << 20)
 #define READ_MAX 64	  /* datagrams a call of wh_netlink_read(): the probes wait for nobody */
@@ -117,13 +116,12 @@ static int reload_all(struct wh_netlink *nl, bool *changed)
 
 static int dump_if_due(struct wh_netlink *nl, bool *changed)
 {
-	uint64_t start_ns = wh_now_ns();
 	int err;
 
 	if (!wh_pace_due(&nl->pace) || (!nl->stale && !nl->routes_stale))
 		return 0;
 	err = nl->stale ? reload_all(nl, changed) : reload_routes(nl, changed);
-	wh_pace_dumped(&nl->pace, start_ns, err);
+	wh_pace_dumped(&nl->pace, err);
 	return err;
 }
 

@@ -177,17 +177,18 @@ struct wh_pace {
 	int epoll; /* readable when a notification has come or a dump is due */
 	int timer; /* runs out when a dump is due */
 	uint64_t not_before_ns;
+	uint64_t began_ns, began_work_ns; /* the last dump: when, and our processor time then */
 };
 
 int wh_pace_open(struct wh_pace *pace, struct mnl_socket *notify);
 void wh_pace_close(struct wh_pace *pace);
 
-/* A dump is wanted: as soon as it may be, the pace's descriptor is readable and wh_pace_due() says so, once. */
+/* A dump is wanted: as soon as it may be, the pace's descriptor is readable and wh_pace_due() says so, once: now. */
 void wh_pace_want(struct wh_pace *pace);
 bool wh_pace_due(struct wh_pace *pace);
 
-/* A dump was made, from `start_ns` until now, with this result: when the next one may be. */
-void wh_pace_dumped(struct wh_pace *pace, uint64_t start_ns, int err);
+/* A dump was made since wh_pace_due(), with this result: when the next one may be. */
+void wh_pace_dumped(struct wh_pace *pace, int err);
 
 /* --- sockets ---------------------------------------------------------------------------------------------- */
 
