@@ -68,20 +68,27 @@ static __always_inline void flow_delete(const flow_key_t *key, const flow_t *flo
 		bind_release(bind);
 }
 
+/* --- what stands at [i] of the form; copied, since to Linux 6.1 an argument of a global function is no key ----- */
+
 /* Marked (`form->dying`) or taken out (`form->deleted`), if it is still idle. */
-COLD int expire_flow(const flow_key_t *key, __u64 now_ns)
+COLD int expire_flow(__u32 i, __u64 now_ns)
 {
-	flow_t *flow = key ? bpf_map_lookup_elem(&wh_flows, key) : NULL;
 	sweep_t *form = sweep_form();
 	union wh_pin was, next;
+	flow_key_t key;
+	flow_t *flow;
 	__u32 timer;
 
-	if (!flow || !form)
+	if (!form || i >= WH_SWEEP_SLICE)
+		return 0;
+	key = form->flow[i];
+	flow = bpf_map_lookup_elem(&wh_flows, &key);
+	if (!flow)
 		return 0;
 	was.word = *(volatile __u64 *)&flow->pin.word;
 	if (was.state == WH_FLOW_DEAD)
 		return 0;
-	timer = timer_of(key, flow, was.word);
+	timer = timer_of(&key, flow, was.word);
 	if (timer >= WH_TIMER_COUNT || (__s64)(now_ns - flow->seen_ns) < (__s64)form->timers_ns[timer])
 		return 0;
 	next = was;
@@ -93,27 +100,32 @@ COLD int expire_flow(const flow_key_t *key, __u64 now_ns)
 		form->dying += 1;
 		return 0;
 	}
-	flow_delete(key, flow, was);
+	flow_delete(&key, flow, was);
 	form->deleted += 1;
 	return 0;
 }
 
 /* A session on the dead WAN that its client is to be told about; the controller does the telling. */
-COLD int reset_flow(const flow_key_t *key, __u64 now_ns)
+COLD int reset_flow(__u32 i, __u64 now_ns)
 {
-	flow_t *flow = key ? bpf_map_lookup_elem(&wh_flows, key) : NULL;
 	sweep_t *form = sweep_form();
 	union wh_pin was, next;
+	flow_key_t key;
+	flow_t *flow;
 
-	if (!flow || !form)
+	if (!form || i >= WH_SWEEP_SLICE)
+		return 0;
+	key = form->flow[i];
+	flow = bpf_map_lookup_elem(&wh_flows, &key);
+	if (!flow)
 		return 0;
 	was.word = *(volatile __u64 *)&flow->pin.word;
 	if (was.wan != form->wan || was.state == WH_FLOW_RESET || was.state == WH_FLOW_DEAD)
 		return 0;
-	if (key->proto != IPPROTO_TCP || !(flow->tcp & WH_TCP_ACKED) ||
+	if (key.proto != IPPROTO_TCP || !(flow->tcp & WH_TCP_ACKED) ||
 	    (flow->flags & (WH_FLOW_PROBE | WH_FLOW_INBOUND)))
 		return 0;
-	if (is_over(flow->tcp, server_seen(key, flow, was)))
+	if (is_over(flow->tcp, server_seen(&key, flow, was)))
 		return 0;
 	next = was;
 	next.state = WH_FLOW_RESET;
@@ -149,13 +161,18 @@ static __always_inline void release_ports(const bind_key_t *key, const struct wh
  * A binding without users: 0 → dying → gone → dead and deleted, a call each, so that no packet that looked it up
  * before is still about to use it when its memory goes.  Until it is dead, a new session takes it back.
  */
-COLD int expire_bind(const bind_key_t *key, __u64 now_ns)
+COLD int expire_bind(__u32 i, __u64 now_ns)
 {
 	sweep_t *form = sweep_form();
-	struct wh_bind *bind = key ? bpf_map_lookup_elem(&wh_binds, key) : NULL;
+	struct wh_bind *bind;
+	bind_key_t key;
 	__u32 users;
 
-	if (!bind || !form)
+	if (!form || i >= WH_SWEEP_SLICE)
+		return 0;
+	key = form->bind[i];
+	bind = bpf_map_lookup_elem(&wh_binds, &key);
+	if (!bind)
 		return 0;
 	users = *(volatile __u32 *)&bind->users;
 	if (users == 0) {
@@ -165,8 +182,8 @@ COLD int expire_bind(const bind_key_t *key, __u64 now_ns)
 	} else if (users == (WH_BIND_DYING | WH_BIND_GONE)) {
 		if (__sync_val_compare_and_swap(&bind->users, users, WH_BIND_DEAD) != users)
 			return 0;
-		release_ports(key, bind, now_ns);
-		bpf_map_delete_elem(&wh_binds, key);
+		release_ports(&key, bind, now_ns);
+		bpf_map_delete_elem(&wh_binds, &key);
 		form->unbound += 1;
 	} else if (users & WH_BIND_DYING && !(users & WH_BIND_GONE)) {
 		/* Used again meanwhile. */
@@ -175,18 +192,24 @@ COLD int expire_bind(const bind_key_t *key, __u64 now_ns)
 	return 0;
 }
 
-COLD int expire_port(const struct wh_port_key *key, __u64 now_ns)
+COLD int expire_port(__u32 i, __u64 now_ns)
 {
 	sweep_t *form = sweep_form();
-	port_t *port = key ? bpf_map_lookup_elem(&wh_ports, key) : NULL;
-	__u32 freed_s = port ? *(volatile __u32 *)&port->freed_s : 0;
+	struct wh_port_key key;
+	port_t *port;
+	__u32 freed_s;
 
-	if (!freed_s || !form)
+	if (!form || i >= WH_SWEEP_SLICE)
+		return 0;
+	key = form->port[i];
+	port = bpf_map_lookup_elem(&wh_ports, &key);
+	freed_s = port ? *(volatile __u32 *)&port->freed_s : 0;
+	if (!freed_s)
 		return 0;
 	if (freed_s != WH_PORT_GONE && (now_ns - freed_s * 1000000000ULL < form->timers_ns[WH_TIMER_PORT] ||
 					__sync_val_compare_and_swap(&port->freed_s, freed_s, WH_PORT_GONE) != freed_s))
 		return 0;
-	bpf_map_delete_elem(&wh_ports, key);
+	bpf_map_delete_elem(&wh_ports, &key);
 	form->freed += 1;
 	return 0;
 }
@@ -202,27 +225,19 @@ int wh_sweep_run(void *ctx)
 		return 0;
 	form->dying = form->deleted = form->unbound = form->freed = form->reset = 0;
 	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->flows; i++) {
-		flow_key_t key = form->flow[i];
-
 		if (form->task == WH_SWEEP_RESET) {
-			form->done[i] = reset_flow(&key, now_ns);
+			form->done[i] = reset_flow(i, now_ns);
 			form->reset += form->done[i];
 		} else {
-			expire_flow(&key, now_ns);
+			expire_flow(i, now_ns);
 		}
 	}
 	if (form->task != WH_SWEEP_EXPIRE)
 		return 0;
-	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->binds; i++) {
-		bind_key_t key = form->bind[i];
-
-		expire_bind(&key, now_ns);
-	}
-	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->ports; i++) {
-		struct wh_port_key key = form->port[i];
-
-		expire_port(&key, now_ns);
-	}
+	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->binds; i++)
+		expire_bind(i, now_ns);
+	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->ports; i++)
+		expire_port(i, now_ns);
 	return 0;
 }
 
