@@ -12,6 +12,7 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
+pytest.register_assert_rewrite("links")
 import lab as labs  # noqa: E402  pylint: disable=wrong-import-position
 from lab import FAMILIES, Lab, wait_for  # noqa: E402  pylint: disable=wrong-import-position
 from steering import all_up  # noqa: E402  pylint: disable=wrong-import-position
@@ -30,9 +31,11 @@ def wait_long(condition, timeout_s=10, *args, **kwargs):
 def slow_lab(name, wans=2, options=()):
     if os.geteuid() != 0:
         pytest.skip("needs root, for the network namespaces")
-    with pytest.MonkeyPatch.context() as patch, Lab(f"{name}-{os.getpid()}", wans, options) as one:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(labs, "wait_for", wait_long)
-        yield one
+        patch.setattr(labs, "CONTROL_S", labs.CONTROL_S * SLOWNESS)
+        with Lab(f"{name}-{os.getpid()}", wans, options) as one:
+            yield one
 
 
 def wait_up(daemon, *names):
