@@ -109,10 +109,12 @@ has_delay()
 	ip -n "$(ns "isp$1")" link show lab_delay &>/dev/null
 }
 
-# Where there is no Ethernet, the carrier is the program between the two ends.
+# Of a PPPoE session the carrier is the session; of TUN devices, the program between the two ends.
 break_carrier()
 {
-	if has_header "wan$1"; then
+	if [[ $(carried "$1") == pppoe ]]; then
+		hang_up "$1"
+	elif has_header "wan$1"; then
 		ip -n "$(ns "isp$1")" link set cust0 down
 	else
 		running "$1" wire | xargs -r kill
@@ -121,8 +123,11 @@ break_carrier()
 
 heal_carrier()
 {
+	local carried
+	carried=$(carried "$1")
+	if [[ $carried == pppoe ]] && [[ -z $(running "$1" pppoe-server) ]]; then dial "$1"; fi
 	ip -n "$(ns "isp$1")" link set cust0 up
-	if ! has_header "wan$1" && [[ -z $(running "$1" wire) ]]; then
+	if [[ -z $carried ]] && ! has_header "wan$1" && [[ -z $(running "$1" wire) ]]; then
 		join router "wan$1" "isp$1" cust0
 	fi
 }

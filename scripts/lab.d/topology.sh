@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# topology.sh: the lab's namespaces, links, addresses and routes are made here.  Sourced by scripts/lab
-# after parts.sh, which enters and removes them; faults.sh breaks what is made here.
+# topology.sh: the lab's namespaces, addresses and routes are made here.  Sourced by scripts/lab after parts.sh, which
+# enters and removes them, and links.sh, which links them; faults.sh breaks what is made here.
 #
 #   client  lan 10.77.0.2 ─┐                               198.18.I.2 ── 198.18.I.1  ispI
 #   client2 lan 10.77.0.3 ─┴─ lan0 10.77.0.1  router  wanI ──────────────────────── cust0
@@ -31,37 +31,6 @@ forward()
 {
 	in_ns "$1" sysctl -qw net.ipv4.ip_forward=1
 	! has_ipv6 "$1" || in_ns "$1" sysctl -qw net.ipv6.conf.{all,default}.forwarding=1
-}
-
-# link NS DEVICE NS DEVICE
-link()
-{
-	if [[ " $L3 " == *" $2 "* || " $L3 " == *" $4 "* ]]; then
-		ip -n "$(ns "$1")" tuntap add "$2" mode tun
-		ip -n "$(ns "$3")" tuntap add "$4" mode tun
-		join "$@"
-	else
-		ip link add name "$2" netns "$(ns "$1")" type veth peer name "$4" netns "$(ns "$3")"
-		if [[ $OFFLOAD == off ]]; then
-			no_offload "$1" "$2"
-			no_offload "$3" "$4"
-		fi
-	fi
-	ip -n "$(ns "$1")" link set "$2" up
-	ip -n "$(ns "$3")" link set "$4" up
-}
-
-# The same for two TUN devices: their carrier is the program between them.
-join()
-{
-	local program
-	program=$(program wire)
-	in_ns "$3" "$program" "/run/netns/$(ns "$1")" "$2" "/run/netns/$(ns "$3")" "$4"
-}
-
-no_offload()
-{
-	in_ns "$1" ethtool -K "$2" tx off rx off gso off gro off tso off >/dev/null
 }
 
 # The prefixes that a LAN (0, or 2) has inside.
@@ -113,15 +82,16 @@ up_lans()
 	ip -n "$(ns router)" link add lan0 type bridge forward_delay 0 mcast_snooping 0
 	for host in client client2; do
 		add_part "$host"
-		link "$host" lan router "port-$host"
+		link router "port-$host" "$host" lan
 		ip -n "$(ns router)" link set "port-$host" master lan0
 	done
+	FAR[lan0]='client lan'
 	up_router_side lan0 0
 	up_host client 0 2
 	up_host client2 0 3
 	if [[ $LAN2 == yes ]]; then
 		add_part client3
-		link client3 lan router lan2
+		link router lan2 client3 lan
 		up_router_side lan2 2
 		up_host client3 2 2
 	fi
@@ -147,9 +117,9 @@ up_wan()
 	in_ns "isp$i" sysctl -qw net.ipv4.conf.{all,default}.rp_filter=0
 	link router "wan$i" "isp$i" cust0
 	link "isp$i" core0 inet "isp$i"
-	configure router <<<"address add $net$ours/$length dev wan$i"
+	[[ $(carried "$i") == pppoe ]] || configure router <<<"address add $net$ours/$length dev wan$i"
+	[[ $(carried "$i") == pppoe ]] || configure "isp$i" <<<"address add $net$provider/$length dev cust0"
 	configure "isp$i" <<END
-address add $net$provider/$length dev cust0
 address add 198.19.$i.1/30 dev core0
 address add 2001:db8:f:$i::1/64 dev core0 nodad
 route add default via 198.19.$i.2
@@ -245,15 +215,25 @@ expected()
 	[[ ${4:-} =~ ^($1)$ ]] || die "$3 \"${4:-}\": $2 was expected" 2
 }
 
+# DEVICE=PARENT of --vlan
+vlan_of()
+{
+	expected "(lan2|wan[1-$MOST_WANS]|line[1-$MOST_WANS])=[a-z][a-z0-9-]{0,9}" "wan1=trunk or the like" --vlan "$1"
+	KIND[${1%%=*}]=vlan
+	PARENT[${1%%=*}]=${1#*=}
+}
+
 # Sets the variables of `up`.
 up_options()
 {
-	WANS=2 NAT=product OFFLOAD=on INSIDE6='' DELEGATE=no LAN2=no L3='' OVERLAP='' BR_NETFILTER=0
+	WANS=2 NAT=product OFFLOAD=on INSIDE6='' DELEGATE=no LAN2=no OVERLAP='' BR_NETFILTER=0
 	while [[ $# -gt 0 ]]; do
 		case $1 in
 		--wans) expected "[2-$MOST_WANS]" "2 to $MOST_WANS" "$@" && WANS=$2 && shift ;;
 		--inside6) expected "ula|none|wan[1-$MOST_WANS]" "ula, wanI or none" "$@" && INSIDE6+=" $2" && shift ;;
-		--l3) expected "lan2|wan[1-$MOST_WANS]" "lan2 or wanI" "$@" && L3+=" $2" && shift ;;
+		--l3) expected "lan2|wan[1-$MOST_WANS]" "lan2 or wanI" "$@" && KIND[$2]=tun && shift ;;
+		--pppoe | --wireguard) expected "wan[1-$MOST_WANS]" wanI "$@" && KIND[$2]=${1#--} && shift ;;
+		--vlan) vlan_of "${2:-}" && shift ;;
 		--overlap) expected "wan[1-$MOST_WANS]" "wanI" "$@" && OVERLAP=$2 && shift ;;
 		--delegate) DELEGATE=yes ;;
 		--lan2) LAN2=yes ;;

@@ -6,13 +6,13 @@
 # kernel's modules, which are kept, and the project, which is packed for each run.
 
 # Packages whose programs and libraries are in the machine; Python's parts have its version in their names.
-USERLAND="bash bpftool coreutils dash ethtool findutils grep iproute2 iputils-ping kmod mawk mount nftables procps
-	python3-minimal python3-pytest sed util-linux"
+USERLAND="bash bpftool coreutils dash ethtool findutils grep iproute2 iputils-ping kmod mawk mount nftables ppp pppoe
+	procps python3-minimal python3-pytest python3-scapy sed util-linux wireguard-tools"
 PYTHON_PARTS="python3.[0-9]*-minimal libpython3.[0-9]*-minimal libpython3.[0-9]*-stdlib
 	python3-attr python3-iniconfig python3-more-itertools python3-packaging python3-pkg-resources python3-pluggy python3-py"
 
 # Drivers of real hardware, file systems and the like are left out.
-MODULE_FOLDERS="net drivers/net lib crypto arch"
+MODULES="net lib crypto arch drivers/net/*.ko* drivers/net/ppp drivers/net/slip drivers/net/wireguard"
 
 # All of a folder as an archive.
 archive()
@@ -66,6 +66,7 @@ skeleton()
 {
 	local root=$WORK/skeleton name
 	mkdir -p "$root"/{dev,etc,proc,root,run,sys,tmp,usr/{bin,sbin,lib,lib64},var/lib}
+	ln -s ../run "$root/var/run"
 	for name in bin sbin lib lib64; do
 		ln -s "usr/$name" "$root/$name"
 	done
@@ -88,12 +89,11 @@ pack_userland()
 
 pack_modules()
 {
-	local modules target=$WORK/modules/usr/lib/modules/$1 folder
+	local modules target=$WORK/modules/usr/lib/modules/$1
 	modules=$(kernel_modules "$1")
-	for folder in $MODULE_FOLDERS; do
-		mkdir -p "$target/kernel/$folder"
-		if [[ -d $modules/kernel/$folder ]]; then cp -a "$modules/kernel/$folder/." "$target/kernel/$folder"; fi
-	done
+	mkdir -p "$target/kernel"
+	# shellcheck disable=SC2086 # words and patterns on purpose
+	(cd "$modules/kernel" && cp -a --parents $MODULES "$target/kernel")
 	cp "$modules"/modules.{builtin,builtin.modinfo,order} "$target"
 	depmod -b "$WORK/modules/usr" "$1"
 	archive "$WORK/modules"
@@ -117,12 +117,13 @@ pack_project()
 	find "$BUILD" -path "$CACHE" -prune -o -type f -perm /111 -print | libraries | pack_paths
 }
 
-# kept NAME NEWER-THAN FUNCTION ARGUMENTS…: an archive in the cache, made anew when it is older than that file.
+# kept NAME NEWER-THAN FUNCTION ARGUMENTS…: an archive in the cache, made anew when it is older than that file, or
+# than this one.
 kept()
 {
 	local file=$CACHE/$1 than=$2
 	shift 2
-	if [[ ! $file -nt $than ]]; then
+	if [[ ! $file -nt $than || ! $file -nt ${BASH_SOURCE[0]} ]]; then
 		"$@" >"$file.$$"
 		mv "$file.$$" "$file"
 	fi

@@ -2,9 +2,9 @@
 # shellcheck shell=bash
 #
 # kernel.sh: Debian's kernels: found among apt's packages, unpacked into the cache, never installed.  Sourced by
-# scripts/vm, which sets CACHE.  The cloud flavour is Debian's kernel with fewer drivers: a third to download.
+# scripts/vm, which sets CACHE.  The plain flavour: its smaller sister for clouds has no PPP.
 
-FLAVOUR=cloud-amd64
+FLAVOUR=amd64
 
 # The releases that are unpacked, the oldest first.
 releases()
@@ -19,7 +19,7 @@ releases()
 matching()
 {
 	local pattern=${1//./\\.}
-	grep -E "^${pattern//+/\\+}(\$|[.].*-$FLAVOUR\$)" | sort -V | tail -n 1
+	grep -E "^${pattern//+/\\+}(\$|[.][^-]*(-[0-9]+)?-$FLAVOUR\$)" | sort -V | tail -n 1
 }
 
 available()

@@ -22,7 +22,8 @@ ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 3, 0x0800, 0x86DD
 ARPHRD_ETHER = 1
 SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
 SOL_PACKET, PACKET_AUXDATA = 263, 8
-TP_STATUS_CSUMNOTREADY = 1 << 3
+AUXDATA = struct.Struct("IIIHHHH")  # struct tpacket_auxdata
+TP_STATUS_CSUMNOTREADY, TP_STATUS_VLAN_VALID = 1 << 3, 1 << 4
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -85,10 +86,13 @@ def is_silent(sock, for_s=0.3):
 
 
 class Frame:
-    """What went over a device. The checksum of a partial one is left for the device to complete."""
+    """
+    What went over a device. The checksum of a partial one is left for the device to complete; of what came in, a VLAN's
+    tag stands beside it (`vlan`, its number).
+    """
 
-    def __init__(self, data, outgoing, partial, ethernet=True):
-        self.data, self.outgoing, self.partial, self.ethernet = data, outgoing, partial, ethernet
+    def __init__(self, data, outgoing, partial, ethernet=True, vlan=None):
+        self.data, self.outgoing, self.partial, self.ethernet, self.vlan = data, outgoing, partial, ethernet, vlan
 
     @property
     def packet(self):
@@ -162,9 +166,10 @@ class Capture:
                 if error.errno != errno.ENETDOWN:  # said once, when the device goes down
                     raise
                 continue
-            status = struct.unpack_from("I", extra[0][2])[0] if extra else 0
+            status, _, _, _, _, tag, _ = AUXDATA.unpack(extra[0][2]) if extra else (0,) * 7
             outgoing = address[2] == socket.PACKET_OUTGOING
-            seen.append(Frame(data, outgoing, bool(status & TP_STATUS_CSUMNOTREADY), self.ethernet))
+            vlan = tag & 0xFFF if status & TP_STATUS_VLAN_VALID else None
+            seen.append(Frame(data, outgoing, bool(status & TP_STATUS_CSUMNOTREADY), self.ethernet, vlan))
 
     def wait(self, wanted, timeout_s=3):
         """The first frame of which wanted(frame), or None; those before it are forgotten."""

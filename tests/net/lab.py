@@ -31,6 +31,7 @@ import account  # noqa: E402  pylint: disable=wrong-import-position,unused-impor
 SERVER = "203.0.113.10"
 CLIENT = "10.77.0.2"
 OVERLAPPING = "10.77.0.102"  # the router on the WAN that --overlap names
+CONTROL_S = 60  # for a command of scripts/lab
 
 # What of the kernel's tables changes by itself.
 UNSTEADY = re.compile(r"\s*\b(expires|used|age|timeout) \S+|\b(packets|bytes) \d+|# handle \d+|\b(linkdown|dead)\b")
@@ -286,7 +287,7 @@ class Lab:
     def control(self, *args):
         """A command of scripts/lab."""
         command = [str(ROOT / "scripts/lab"), "--name", self.name, *map(str, args)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=CONTROL_S)
         if done.returncode:
             raise LabError(f"scripts/lab {args[0]}: {done.stderr.strip()}")
         return done.stdout

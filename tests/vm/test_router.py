@@ -5,22 +5,13 @@ failover, nothing left behind. tests/vm/run runs it in a virtual machine for eac
 host's kernel, too. What the product does in detail is for tests/net and tests/bpf.
 """
 
-import os
-import pathlib
 import platform
 import re
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
-import lab as labs  # noqa: E402  pylint: disable=wrong-import-position
-from lab import FAMILIES, SERVER, Lab, wait_for  # noqa: E402  pylint: disable=wrong-import-position
-from steering import all_up  # noqa: E402  pylint: disable=wrong-import-position
-
-# An emulated machine is slow, so nothing here is about how long a thing takes, and the lab has to wait longer too.
-PATIENCE_S = 120
-SLOWNESS = 8
+from slow import FAMILIES, PATIENCE_S, families, slow_lab, wait_for, wait_up
+from lab import SERVER  # isort: skip
 
 CONFIG = """
 lan: [lan0]
@@ -40,9 +31,6 @@ DEVICES = {"lan0": LAN, "wan1": WAN, "wan2": WAN}
 HOOKS = [(device, direction, program) for device, hooks in DEVICES.items() for direction, program in hooks.items()]
 
 
-families = pytest.mark.parametrize("ip", FAMILIES, ids=str)
-
-
 def has_tcx():
     return tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (6, 6)
 
@@ -55,10 +43,6 @@ def filters(lab):
     }
 
 
-def wait_up(daemon):
-    wait_for(lambda: all_up(daemon), PATIENCE_S, "all WANs to be up in both families")
-
-
 def seen_by_servers(client):
     return {record["wan"] for record in client.finish(PATIENCE_S) if record.get("wan")}
 
@@ -69,16 +53,9 @@ def attach(request):
     return request.param
 
 
-def wait_long(condition, timeout_s=10, *args, **kwargs):
-    return wait_for(condition, timeout_s * SLOWNESS, *args, **kwargs)
-
-
 @pytest.fixture(scope="module")
 def lab(attach):
-    if os.geteuid() != 0:
-        pytest.skip("needs root, for the network namespaces")
-    with pytest.MonkeyPatch.context() as patch, Lab(f"vmtest-{os.getpid()}") as one:
-        patch.setattr(labs, "wait_for", wait_long)
+    with pytest.MonkeyPatch.context() as patch, slow_lab("vmtest") as one:
         if attach == "clsact":
             patch.setenv("WANHELM_TC", "clsact")
         one.before = one.snapshot()

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+A PPPoE session (over a VLAN, as with DSL) and a WireGuard tunnel as WANs: devices without Ethernet header, and with an
+MTU of their own.
+"""
+
+from slow import FAMILIES, PATIENCE_S, families, wait_for, wait_up
+from links import (  # noqa: F401  pylint: disable=unused-import
+    ETHERNET, EXCHANGES, Wires, assert_out_and_in, healed, lab, prefer, pytest_generate_tests, test_bulk, test_bytes,
+    test_failover_from_ethernet, test_failover_to_ethernet, test_own_traffic, test_size, way_of_new,
+)
+
+LAB = {
+    "options": ["--vlan", "line1=dsl", "--pppoe", "wan1", "--wireguard", "wan3"],
+    "wans": 3,
+    "part": "client",
+    "sizes": {1: 1492, 3: 1420},
+}
+
+
+def test_session_ends_and_begins_anew(lab):
+    """PPPoE hung up by the provider: its device is gone, and comes again as another one of the same name."""
+    prefer(lab, 1, ETHERNET)
+    for ip in FAMILIES:
+        assert way_of_new(lab, ip) == ip.wan(1)
+    lab.broken = True
+    lab.control("break", "wan1", "carrier")
+    wait_for(lambda: lab.daemon.wan("wan1")["state"] == "absent", PATIENCE_S, "wan1 to be absent")
+    for ip in FAMILIES:
+        assert way_of_new(lab, ip) == ip.wan(ETHERNET)
+    lab.heal(1)
+    lab.broken = False
+    wait_up(lab.daemon)
+    for ip in FAMILIES:
+        wait_for(lambda i=ip: way_of_new(lab, i) == i.wan(1), PATIENCE_S, "new flows by wan1")
+        with Wires(lab, ip.server) as wires:
+            assert way_of_new(lab, ip) == ip.wan(1)
+            assert_out_and_in(wires.seen(), 1, ip)
+
+
+@families
+def test_tunnel_over_another_wan(lab, ip):
+    """The tunnel's own packets have a route by the Ethernet WAN, and users' have the tunnel."""
+    far = "198.19.3.1"
+    peer = lab.run("router", "wg", "show", "wan3", "peers").stdout.strip()
+    endpoint = lab.run("router", "wg", "show", "wan3", "endpoints").stdout.split()[-1]
+    lab.ip("router", "route", "add", far, "via", "198.18.2.1", "dev", "wan2")
+    lab.run("router", "wg", "set", "wan3", "peer", peer, "endpoint", f"{far}:51820")
+    try:
+        prefer(lab, 3, ETHERNET)
+        with Wires(lab, ip.server) as inner, Wires(lab, far) as outer:
+            for kind, exchange_ in EXCHANGES.items():
+                assert exchange_(lab, ip, times=3, timeout_s=10) == ip.wan(3), kind
+            assert_out_and_in(inner.seen(), 3, ip)
+            assert {(one.wan, one.ip.src, one.ip.dst) for one in outer.seen() if one.up} == {(2, "198.18.2.2", far)}
+    finally:
+        lab.run("router", "wg", "set", "wan3", "peer", peer, "endpoint", endpoint)
+        lab.ip("router", "route", "delete", far)
+        wait_up(lab.daemon)
