@@ -253,6 +253,16 @@ static __always_inline int ctx_fits(const struct __sk_buff *skb, __u32 l3_len, _
 	return (piece ? headers_len + piece : l3_len) <= mtu;
 }
 
+/* Bytes of IP that it is on the line, where each of those pieces has headers of its own. */
+static __always_inline __u32 ctx_line_len(const struct __sk_buff *skb, __u32 l3_len, __u32 headers_len)
+{
+	__u32 piece = CTX_LOAD(skb, gso_size);
+
+	if (!piece || l3_len <= headers_len)
+		return l3_len;
+	return l3_len + (l3_len - headers_len - 1) / piece * headers_len;
+}
+
 /* --- sending -------------------------------------------------------------------------------------------- */
 
 /* Give a packet that begins with IP room for an Ethernet header, its type filled in. */

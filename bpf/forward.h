@@ -67,13 +67,13 @@ static __always_inline void tcp_refresh(const struct packet *p, flow_t *flow, __
 	}
 }
 
-static __always_inline void flow_refresh(const struct packet *p, const struct route *r)
+static __always_inline void flow_refresh(const struct packet *p, const struct route *r, __u32 line_len)
 {
 	flow_t *flow = r->flow;
 
 	flow->seen_ns = r->now_ns;
 	flow->tx_packets += 1;
-	flow->tx_bytes += p->l3_len;
+	flow->tx_bytes += line_len;
 	if (p->proto == IPPROTO_TCP && p->kind == PACKET_WHOLE)
 		tcp_refresh(p, flow, r->now_ns);
 	if (at_egress(r->via)) {
@@ -167,6 +167,7 @@ APART int forward_out(struct __sk_buff *skb, struct packet *p, struct route *r)
 			      .hop = !at_egress(r->via)};
 	const struct wh_wan *wan = r->wan;
 	struct wh_lane *lane = lane_of(r->flow->class, r->pin.wan);
+	__u32 line_len = ctx_line_len(skb, p->l3_len, headers_len(p));
 	int reason, fits;
 
 	/* An address that the WAN no longer has is never used there, whatever happens to the flow. */
@@ -178,11 +179,11 @@ APART int forward_out(struct __sk_buff *skb, struct packet *p, struct route *r)
 		return -WH_REASON_TOO_BIG;
 	if (is_external(wan, &p->dst_be))
 		out.hop = 0; /* counted down on its way back in */
-	reason = lane && lane->up.price ? rate_pay(&lane->up, p->l3_len, r->now_ns, &p->leave_ns) : 0;
+	reason = lane && lane->up.price ? rate_pay(&lane->up, line_len, r->now_ns, &p->leave_ns) : 0;
 	if (reason)
 		return reason;
-	flow_refresh(p, r);
-	count_sent(r->flow->class, r->pin.wan, p->l3_len, r->now_ns);
+	flow_refresh(p, r, line_len);
+	count_sent(r->flow->class, r->pin.wan, line_len, r->now_ns);
 	mss_clamp(skb, p, wan->mtu);
 	reason = rewrite(skb, p, &out);
 	if (reason)
@@ -195,12 +196,12 @@ APART int forward_out(struct __sk_buff *skb, struct packet *p, struct route *r)
 /* --- in ------------------------------------------------------------------------------------------------- */
 
 /* What its class may receive by that WAN. 0 or -reason. */
-static __always_inline int pay_received(const struct packet *p, __u32 wan, const reply_t *reply)
+static __always_inline int pay_received(__u32 line_len, __u32 wan, const reply_t *reply)
 {
 	struct wh_lane *lane = lane_of(reply->class, wan);
 	__u64 leave_ns;
 
-	return lane && lane->down.price ? rate_pay(&lane->down, p->l3_len, bpf_ktime_get_ns(), &leave_ns) : 0;
+	return lane && lane->down.price ? rate_pay(&lane->down, line_len, bpf_ktime_get_ns(), &leave_ns) : 0;
 }
 
 /*
@@ -237,17 +238,17 @@ APART int reply_reset(const struct packet *p, reply_t *reply)
 	return 0;
 }
 
-static __always_inline void reply_refresh(const struct packet *p, __u32 wan, reply_t *reply)
+static __always_inline void reply_refresh(const struct packet *p, __u32 wan, reply_t *reply, __u32 line_len)
 {
 	reply->rx_packets += 1;
-	reply->rx_bytes += p->l3_len;
+	reply->rx_bytes += line_len;
 	if ((p->tcp_flags & SEGMENT_RST) || (reply->tcp & WH_TCP_RST))
 		reply_reset(p, reply);
 	if (p->tcp_flags & SEGMENT_SYN)
 		reply->tcp = tcp_seen(p); /* perhaps a new session under an old tuple */
 	else if (p->tcp_flags & SEGMENT_FIN)
 		reply->tcp |= WH_TCP_FIN;
-	count_heard(reply->class, wan, p->l3_len, bpf_ktime_get_ns());
+	count_heard(reply->class, wan, line_len, bpf_ktime_get_ns());
 }
 
 /* Un-translated: for the kernel, which brought the flow; it sees it come in where it sent. */
@@ -300,16 +301,16 @@ static __always_inline int send_in(struct __sk_buff *skb, const struct packet *p
 APART int forward_in(struct __sk_buff *skb, struct packet *p, __u32 wan, reply_t *reply)
 {
 	struct rewrite in = reply_rewrite(p, reply);
-	__u32 number = reply->lan;
+	__u32 number = reply->lan, line_len = ctx_line_len(skb, p->l3_len, headers_len(p));
 	struct wh_wan *row = wan_row(wan);
 	struct wh_lan *lan;
 	int reason, fits;
 
 	if (reply->flags & WH_FLOW_KERNEL) {
-		reason = pay_received(p, wan, reply);
+		reason = pay_received(line_len, wan, reply);
 		if (reason)
 			return reason;
-		reply_refresh(p, wan, reply);
+		reply_refresh(p, wan, reply, line_len);
 		if (row)
 			mss_clamp(skb, p, row->mtu);
 		reason = rewrite(skb, p, &in);
@@ -324,10 +325,10 @@ APART int forward_in(struct __sk_buff *skb, struct packet *p, __u32 wan, reply_t
 	p->mtu = lan->mtu;
 	if (!fits && (p->dont_fragment || CTX_LOAD(skb, gso_size)))
 		return -WH_REASON_TOO_BIG;
-	reason = pay_received(p, wan, reply);
+	reason = pay_received(line_len, wan, reply);
 	if (reason)
 		return reason;
-	reply_refresh(p, wan, reply);
+	reply_refresh(p, wan, reply, line_len);
 	mss_clamp(skb, p, row->mtu);
 	reason = rewrite(skb, p, &in);
 	return reason ? reason : send_in(skb, p, reply, lan, fits);

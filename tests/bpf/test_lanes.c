@@ -107,6 +107,33 @@ static void test_each_wan_its_own(void **state)
 	assert_int_equal(sent(&p, 3), 3);
 }
 
+/* What is cut into pieces later pays for, and counts, the headers of each. */
+static void test_pieces_have_headers(void **state)
+{
+	struct packet p = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 53), out, answer;
+	struct lab_context from_lan = {.ifindex = lab.lan_ifindex[0]}, from_wan = {.ifindex = lab.wan_ifindex[0]};
+	struct wh_lane lane = {.up = one_a_while(&p, 1), .down = one_a_while(&p, 1)};
+	uint32_t len = packet_ip_len(&p), headers = packet_is_v6(&p) ? 48 : 28, payload = len - headers;
+	uint64_t paid_ns;
+
+	(void)state;
+	assert_true(payload >= 4);
+	out = lab_from_lan(&p).packet;
+	answer = lab_answer(0, &out, 0);
+	lane.up.burst_ns = lane.down.burst_ns = UINT32_MAX;
+	write_lane(&lane);
+	lab_run(WH_HOOK_LAN_IN, &from_lan, &p);
+	paid_ns = read_lane().up.paid_ns;
+	from_lan.gso_size = (payload + 2) / 3;
+	lab_run(WH_HOOK_LAN_IN, &from_lan, &p);
+	assert_int_equal(lab_counters(0, 0).tx_bytes, 3 * len + 2 * headers);
+	assert_int_equal(read_lane().up.paid_ns - paid_ns,
+			 (len + 2 * headers) * (uint64_t)lane.up.price >> WH_RATE_SHIFT);
+	from_wan.gso_size = (packet_ip_len(&answer) - headers + 1) / 2;
+	lab_run(WH_HOOK_WAN_IN, &from_wan, &answer);
+	assert_int_equal(lab_counters(0, 0).rx_bytes, packet_ip_len(&answer) + headers);
+}
+
 /* --- several CPUs ------------------------------------------------------------------------------------------- */
 
 #define THREADS 2
@@ -220,9 +247,10 @@ static void test_marking(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	LAB_BOTH(test_no_limit),	 LAB_BOTH(test_rate_up),	   LAB_BOTH(test_rate_down),
-	LAB_BOTH(test_each_wan_its_own), LAB_BOTH(test_cpus_share_a_rate), LAB_BOTH(test_departures_are_spaced),
-	LAB_BOTH(test_marking),
+	LAB_BOTH(test_no_limit),	  LAB_BOTH(test_rate_up),
+	LAB_BOTH(test_rate_down),	  LAB_BOTH(test_each_wan_its_own),
+	LAB_BOTH(test_cpus_share_a_rate), LAB_BOTH(test_departures_are_spaced),
+	LAB_BOTH(test_marking),		  LAB_BOTH(test_pieces_have_headers),
 };
 
 LAB_MAIN(tests, 1024)

@@ -23,6 +23,7 @@ ONLY_AT_LENGTH = {
     "test_limits": "IPv6",
     "test_mtu": "no-offload",
     "test_programs": "no-offload",
+    "test_rates": "IPv6",
     "test_restart": "bypass",
     "test_rfc_timers": "IPv6",
 }

@@ -240,6 +240,41 @@ static void test_least_used(void **state)
 	assert_true(fresh() & BIT(0));
 }
 
+static void set_carried(unsigned wan, unsigned weight, double bps)
+{
+	conf_of(wan)->weight = weight;
+	wh_model_traffic(&sim.model, wan, bps / 2, bps / 2);
+}
+
+/* Where a bandwidth is missing, bits count for all of the tier, by weight; shares and bits are not compared. */
+static void test_least_used_without_bandwidth(void **state)
+{
+	(void)state;
+	one_tier();
+	class->algorithm = WH_ALGORITHM_LEAST_USED;
+	conf_of(0)->up_bps = 100000000;
+	set_carried(0, 1, 30e6);
+	set_carried(1, 1, 20e6);
+	set_carried(2, 4, 40e6);
+	sim_run(&sim, SECOND);
+	assert_int_equal(fresh(), BIT(2));
+	set_carried(2, 1, 40e6);
+	sim_run(&sim, SECOND);
+	assert_int_equal(fresh(), BIT(1));
+	set_carried(0, 1, 19e6); /* not by so little */
+	sim_run(&sim, SECOND);
+	assert_int_equal(fresh(), BIT(1));
+	/* Probes are no traffic: the one is as idle as the other. */
+	set_carried(0, 1, 5e3);
+	sim_run(&sim, SECOND);
+	assert_int_equal(fresh(), BIT(0));
+	set_carried(0, 1, 9e3);
+	set_carried(1, 1, 3e3);
+	set_carried(2, 1, 1e3);
+	sim_run(&sim, SECOND);
+	assert_int_equal(fresh(), BIT(0));
+}
+
 static void test_lowest_latency(void **state)
 {
 	(void)state;
@@ -302,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup(test_overflow, begin),
 		cmocka_unit_test_setup(test_pin, begin),
 		cmocka_unit_test_setup(test_least_used, begin),
+		cmocka_unit_test_setup(test_least_used_without_bandwidth, begin),
 		cmocka_unit_test_setup(test_lowest_latency, begin),
 		cmocka_unit_test_setup(test_algorithm_within_a_tier, begin),
 		cmocka_unit_test_setup(test_what_is_known_stays_with_the_name, begin),

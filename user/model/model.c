@@ -212,7 +212,8 @@ void wh_model_traffic(struct wh_model *m, unsigned wan, double up_bps, double do
 	up = conf->up_bps ? up_bps / (double)conf->up_bps : 0;
 	down = conf->down_bps ? down_bps / (double)conf->down_bps : 0;
 	w->measured = conf->up_bps || conf->down_bps;
-	w->load = w->measured ? (up > down ? up : down) : (up_bps + down_bps) / conf->weight;
+	w->load = up > down ? up : down;
+	w->carried = up_bps + down_bps < WH_CHATTER_BPS ? 0 : (up_bps + down_bps) / conf->weight;
 	w->busy = w->measured && w->load * 100 >= (w->busy ? WH_IDLE_PERCENT : WH_BUSY_PERCENT);
 }
 

@@ -67,8 +67,9 @@ struct wh_wan_model {
 	char name[WH_NAME_LEN];
 	enum wh_hand_verb hand;
 	enum wh_quota_verdict quota;
-	double load; /* share of its bandwidth that is in use, the fuller direction; without a bandwidth: of its weight */
-	bool measured; /* `load` is a share of a bandwidth */
+	double load;	/* share of its bandwidth that is in use, the fuller direction; 0 without a bandwidth */
+	double carried; /* bits a second, both directions, for each point of its weight */
+	bool measured;	/* has a bandwidth, and `load` says something */
 	bool busy;
 	struct wh_family_model of[WH_FAMILIES];
 };

@@ -289,21 +289,36 @@ static void watch_limits(struct wh_model *m, unsigned class, unsigned wan, enum 
 	m->on_class(m->arg, &change);
 }
 
-/* What the algorithm goes by, the less the better. */
-static double cost_of(const struct wh_model *m, enum wh_algorithm algorithm, enum wh_family family, unsigned wan)
+/* What new flows are chosen by, of the WANs of a tier: the less the better. */
+struct cost {
+	bool latency;
+	bool share; /* of the bandwidth, where all of them have one; else what each carries for its weight */
+};
+
+static struct cost cost_in(const struct wh_model *m, enum wh_algorithm algorithm, uint8_t tier)
+{
+	struct cost by = {.latency = algorithm == WH_ALGORITHM_LOWEST_LATENCY, .share = true};
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++)
+		by.share = by.share && (!(tier & WAN_BIT(wan)) || m->wans[wan].measured);
+	return by;
+}
+
+static double cost_of(const struct wh_model *m, struct cost by, enum wh_family family, unsigned wan)
 {
 	const struct wh_wan_model *w = &m->wans[wan];
 
-	return algorithm == WH_ALGORITHM_LEAST_USED ? w->load : (double)w->of[family].health.meter.srtt_ns;
+	if (by.latency)
+		return (double)w->of[family].health.meter.srtt_ns;
+	return by.share ? w->load : w->carried;
 }
 
 /* Whether the difference is worth it that new flows change over. */
-static bool is_worth_it(const struct wh_model *m, enum wh_algorithm algorithm, unsigned chosen, double cost,
-			double present)
+static bool is_worth_it(struct cost by, double cost, double present)
 {
-	if (algorithm == WH_ALGORITHM_LOWEST_LATENCY)
+	if (by.latency)
 		return cost + WH_LATENCY_STEP_NS < present && cost < present * (1 - WH_LATENCY_STEP_PERCENT / 100.0);
-	return cost < present - (m->wans[chosen].measured ? 1 : present) * WH_LOAD_STEP_PERCENT / 100.0;
+	return cost < present - (by.share ? 1 : present) * WH_LOAD_STEP_PERCENT / 100.0;
 }
 
 static void choose(struct wh_model *m, unsigned class, enum wh_family family)
@@ -314,11 +329,13 @@ static void choose(struct wh_model *m, unsigned class, enum wh_family family)
 	struct wh_class_standing unused = {0};
 	unsigned best = WH_WAN_NONE;
 	double least = 0;
+	struct cost by;
 
 	usable &= (uint8_t)~in_quota(m, usable, WH_QUOTA_BLOCKED);
 	tier = wh_standing_best_tier(m, class, eligible(m, class, family, well_of(m, class, family, usable), &unused));
+	by = cost_in(m, conf->algorithm, tier);
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		double cost = cost_of(m, conf->algorithm, family, wan);
+		double cost = cost_of(m, by, family, wan);
 
 		if ((tier & WAN_BIT(wan)) && (best == WH_WAN_NONE || cost < least)) {
 			best = wan;
@@ -326,7 +343,7 @@ static void choose(struct wh_model *m, unsigned class, enum wh_family family)
 		}
 	}
 	if (*chosen >= WH_MAX_WANS || !(tier & WAN_BIT(*chosen)) ||
-	    is_worth_it(m, conf->algorithm, *chosen, least, cost_of(m, conf->algorithm, family, *chosen)))
+	    is_worth_it(by, least, cost_of(m, by, family, *chosen)))
 		*chosen = (uint8_t)best;
 }
 

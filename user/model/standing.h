@@ -30,7 +30,13 @@
 /* From here on the line is full of our own traffic, and its latency says nothing of it. */
 #define WH_FULL_PERCENT 90
 
-/* How much better another WAN must be to be chosen instead: in points of load, and of the round-trip time. */
+/* Less than that is probes and the like: a line without anything on it. */
+#define WH_CHATTER_BPS 100000
+
+/*
+ * How much better another WAN must be to be chosen instead: in points of the share, or of what the chosen one carries,
+ * and of the round-trip time.
+ */
 #define WH_LOAD_STEP_PERCENT 10
 #define WH_LATENCY_STEP_PERCENT 20
 #define WH_LATENCY_STEP_NS 2000000ULL
