@@ -135,15 +135,15 @@ static void test_refused(void **state)
 	(void)state;
 	bad.mark_mask = 0x7000000;
 	bad.mark = 0;
-	refused(&bad, "mark: the mask 0x7000000 has no room for 10 values from 0x0 on");
+	refused(&bad, "mark: the mask 0x7000000 has no room for 11 values from 0x0 on");
 	bad.mark_mask = 0xff000000;
 	bad.mark = 0xf8000000;
-	refused(&bad, "mark: the mask 0xff000000 has no room for 10 values from 0xf8000000 on");
+	refused(&bad, "mark: the mask 0xff000000 has no room for 11 values from 0xf8000000 on");
 	bad.mark_mask = 0;
 	bad.mark = 0;
-	refused(&bad, "mark: the mask 0x0 has no room for 10 values from 0x0 on");
+	refused(&bad, "mark: the mask 0x0 has no room for 11 values from 0x0 on");
 	bad.mark_mask = 0x10100; /* a hole */
-	refused(&bad, "mark: the mask 0x10100 has no room for 10 values from 0x0 on");
+	refused(&bad, "mark: the mask 0x10100 has no room for 11 values from 0x0 on");
 	bad = usual;
 	strcpy(bad.wans[1], "wan*");
 	refused(&bad, "device \"wan*\": nftables has no way to write this name");
