@@ -146,7 +146,7 @@ static const char full[] =
 	"    up-after: 1000\n"
 	"failback: {mode: drain, hold: 1d}\n"
 	"limits: {flows: 16777216, flows-per-client: 1}\n"
-	"mark: {value: 0x600, mask: 0xf00}\n";
+	"mark: {value: 0x500, mask: 0xf00}\n";
 
 static void test_every_key(void **state)
 {
@@ -157,7 +157,7 @@ static void test_every_key(void **state)
 	assert_string_equal(c->lan[1], "lan0.20");
 	assert_true(c->failback.hold_ns == 86400 * S);
 	assert_int_equal(c->max_flows, 16777216);
-	assert_int_equal(c->mark, 0x600);
+	assert_int_equal(c->mark, 0x500);
 	assert_int_equal(c->mark_mask, 0xf00);
 	assert_int_equal(c->n_wans, 3);
 	assert_int_equal(c->wans[0].nat6, WH_NAT6_NPT);
@@ -272,17 +272,17 @@ static void test_disabled_wan_is_in_no_tier(void **state)
 	assert_tiers(parse(text), "");
 }
 
-/* A mark is taken as long as nine more fit above it. */
+/* A mark is taken as long as ten more fit above it. */
 static void test_marks(void **state)
 {
 	static const struct {
 		const char *text;
 		uint32_t value, mask;
 	} cases[] = {
-		{"{value: 0x60, mask: 0xf0}", 0x60, 0xf0},
+		{"{value: 0x50, mask: 0xf0}", 0x50, 0xf0},
 		{"{value: 1, mask: 15}", 1, 15},
-		{"{value: 0xfffffff6, mask: 0xffffffff}", 0xfffffff6, 0xffffffff},
-		{"{value: 0x60000000, mask: 0xf0000000}", 0x60000000, 0xf0000000},
+		{"{value: 0xfffffff5, mask: 0xffffffff}", 0xfffffff5, 0xffffffff},
+		{"{value: 0x50000000, mask: 0xf0000000}", 0x50000000, 0xf0000000},
 		{"{value: 0x1000000}", 0x1000000, 0xff000000},
 		{"{mask: 0x7f000000}", 0x57000000, 0x7f000000},
 	};

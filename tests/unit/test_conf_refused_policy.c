@@ -138,7 +138,7 @@ static void test_profiles(void **state)
 #define NO_SHARE "flows-per-client: must be a whole number from 1 to 16777216, not "
 #define NO_MARK "must be a whole number from 1 to 4294967295, not "
 #define NO_ROOM(value, mask, most)                                                                                     \
-	"mark: above the value " value " the mask " mask " has no room for 9 more; at most " most
+	"mark: above the value " value " the mask " mask " has no room for 10 more; at most " most
 static void test_small_sections(void **state)
 {
 	static const struct refusal cases[] = {
@@ -163,12 +163,12 @@ static void test_small_sections(void **state)
 		{TOP("mark: {mask: @0xf0000001, value: 1}"), "mark: the mask 0xf0000001 is not one run of bits"},
 		{TOP("mark: {value: 0x10, mask: @0x70}"), "mark: the mask 0x70 has less than 4 bits"},
 		{TOP("mark: {value: 0x80000000, mask: @0x80000000}"), "mark: the mask 0x80000000 has less than 4 bits"},
-		{TOP("mark: {mask: 0xf0, value: @0x70}"), NO_ROOM("0x70", "0xf0", "0x60")},
+		{TOP("mark: {mask: 0xf0, value: @0x70}"), NO_ROOM("0x70", "0xf0", "0x50")},
 		{TOP("mark: {mask: 0xf0000000, value: @0xf0000000}"),
-		 NO_ROOM("0xf0000000", "0xf0000000", "0x60000000")},
+		 NO_ROOM("0xf0000000", "0xf0000000", "0x50000000")},
 		{TOP("mark: {mask: 0xffffffff, value: @0xfffffff7}"),
-		 NO_ROOM("0xfffffff7", "0xffffffff", "0xfffffff6")},
-		{TOP("mark: {value: @0xf7000000}"), NO_ROOM("0xf7000000", "0xff000000", "0xf6000000")},
+		 NO_ROOM("0xfffffff7", "0xffffffff", "0xfffffff5")},
+		{TOP("mark: {value: @0xf7000000}"), NO_ROOM("0xf7000000", "0xff000000", "0xf5000000")},
 	};
 
 	(void)state;
