@@ -96,7 +96,7 @@ struct wh_steer {
 	__u64 flips;		    /* last row: how often `alive` was stored by us */
 	union wh_firewall firewall; /* last row; read by the data plane */
 	__u32 flows_per_client;	    /* last row; read by the data plane; 0: no limit */
-	__u32 policy; /* last row; read by the data plane: counts the changes of the match lines and classes */
+	__u32 policy;	   /* last row; read by the data plane: counts the changes of the match lines and classes */
 	__u32 learn_names; /* last row; read by the data plane; 1: DNS answers wait until their names are known */
 	__u32 pin; /* class rows: WAN number + 1 that the class is pinned to by hand, 0: none; a person's to write */
 	/* What each packet needs stands before this. */

@@ -196,6 +196,7 @@ void lab_set_masks(uint8_t keep, uint8_t fresh);
 void lab_set_leave(uint8_t leave);
 void lab_set_held(uint8_t held);
 /* Which flows are to leave: those older than so many seconds if they can without harm; those on the WAN anyhow. */
+uint32_t lab_born_before(unsigned seconds); /* the second of CLOCK_MONOTONIC before which flows of that age were born */
 void lab_set_moved(unsigned seconds);
 void lab_set_old(unsigned wan, unsigned seconds);
 void lab_set_alive(uint8_t alive);

@@ -188,7 +188,8 @@ static bool is_session(const struct wh_flow_entry *entry)
 {
 	return wh_flow_proto(entry) == IPPROTO_TCP && (entry->flow.tcp & WH_TCP_ACKED) &&
 	       entry->flow.pin.state != WH_FLOW_RESET &&
-	       !(entry->flow.flags & (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN | WH_FLOW_HAIRPIN));
+	       !(entry->flow.flags &
+		 (WH_FLOW_PROBE | WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN | WH_FLOW_HAIRPIN));
 }
 
 /*

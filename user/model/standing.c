@@ -374,7 +374,7 @@ void wh_standing_text(const struct wh_model *m, unsigned class, unsigned wan, en
 		      char *out, size_t len)
 {
 	static const char *const texts[WH_STANDING_COUNT] = {
-#define X(name, text) [WH_STANDING_##name] = text,
+#define X(name, text) text,
 		WH_STANDINGS(X)
 #undef X
 	};
