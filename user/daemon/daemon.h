@@ -47,6 +47,7 @@
 #include "kern/slow.h"
 #include "kern/tables.h"
 #include "model/model.h"
+#include "model/quota.h"
 #include "model/rules.h"
 #include "prober/prober.h"
 
@@ -111,14 +112,6 @@ struct wh_throughput {
 	uint64_t taken_ns; /* when it was last looked at; 0: never */
 	uint64_t tx_bytes, rx_bytes;
 	double tx_bps, rx_bps; /* NAN: not known yet */
-};
-
-/* A month's account of a WAN. */
-struct wh_account {
-	uint64_t period_s; /* when the month began, wall clock; 0: nothing was counted yet */
-	uint64_t used_bytes;
-	uint64_t counter; /* of all bytes, when used_bytes was last added to */
-	bool warned;
 };
 
 /* A class's pin, beside its word in wh_steer. */
@@ -415,6 +408,8 @@ void wh_quota_load(struct wh_daemon *d);
 /* Once a second: the months' accounts, and what follows from them. */
 void wh_quota_watch(struct wh_daemon *d);
 void wh_quota_save(struct wh_daemon *d);
+/* The same, up to the last byte. */
+void wh_quota_end(struct wh_daemon *d);
 
 /* classes.c */
 /* Pin a class (index) to a WAN number, WH_WAN_NONE takes that back; for_s 0: without end. */

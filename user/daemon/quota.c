@@ -2,7 +2,7 @@
 /*
  * quota.c: how much of its month a WAN has used: all bytes, both directions, probes included.  The accounts stand in
  * STATE_DIR/quota.json; beside each stands what the counters were, so that a restart counts on where it stopped, and
- * what passed while no controller ran is counted too.
+ * what passed while no controller ran is counted too.  What an account means, and when it ends, is model/quota.h's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,40 +21,6 @@
 static const struct wh_conf_quota *quota_of(const struct wh_daemon *d, unsigned wan)
 {
 	return d->conf_of[wan] < 0 ? NULL : &d->config.wans[d->conf_of[wan]].quota;
-}
-
-/* --- the month -------------------------------------------------------------------------------------------------- */
-
-static int days_in(int year, int month)
-{
-	struct tm day = {.tm_year = year, .tm_mon = month + 1, .tm_mday = 0, .tm_hour = 12, .tm_isdst = -1};
-
-	mktime(&day);
-	return day.tm_mday;
-}
-
-/* Midnight of the reset day in that month, or of its last day where it has none such. */
-static uint64_t reset_in(int year, int month, unsigned reset_day)
-{
-	struct tm day = {.tm_year = year, .tm_mon = month, .tm_isdst = -1};
-	int last = days_in(year, month);
-
-	day.tm_mday = (int)reset_day < last ? (int)reset_day : last;
-	return (uint64_t)mktime(&day);
-}
-
-/* When the present period began, local time. */
-static uint64_t period_of(time_t now, unsigned reset_day)
-{
-	struct tm local;
-	uint64_t begun_s;
-
-	localtime_r(&now, &local);
-	begun_s = reset_in(local.tm_year, local.tm_mon, reset_day);
-	if (begun_s <= (uint64_t)now)
-		return begun_s;
-	return local.tm_mon ? reset_in(local.tm_year, local.tm_mon - 1, reset_day)
-			    : reset_in(local.tm_year - 1, 11, reset_day);
 }
 
 /* --- what survives a restart ------------------------------------------------------------------------------------ */
@@ -88,6 +54,16 @@ void wh_quota_save(struct wh_daemon *d)
 	json_decref(all);
 }
 
+static struct wh_account account_of(const json_t *kept)
+{
+	return (struct wh_account){
+		.period_s = (uint64_t)json_integer_value(json_object_get(kept, "period_s")),
+		.used_bytes = (uint64_t)json_integer_value(json_object_get(kept, "used_bytes")),
+		.counter = (uint64_t)json_integer_value(json_object_get(kept, "counter")),
+		.warned = json_is_true(json_object_get(kept, "warned")),
+	};
+}
+
 void wh_quota_load(struct wh_daemon *d)
 {
 	char path[PATH_MAX];
@@ -98,33 +74,21 @@ void wh_quota_load(struct wh_daemon *d)
 	all = json_load_file(path, 0, &error);
 	if (!all && access(path, F_OK) == 0)
 		wh_warn("%s:%d: %s; the month's traffic so far is not known", path, error.line, error.text);
-	for (unsigned wan = 0; all && wan < WH_MAX_WANS; wan++) {
-		const json_t *kept = d->conf_of[wan] < 0 ? NULL
-							 : json_object_get(all, d->config.wans[d->conf_of[wan]].name);
-
-		if (!kept)
-			continue;
-		d->accounts[wan] = (struct wh_account){
-			.period_s = (uint64_t)json_integer_value(json_object_get(kept, "period_s")),
-			.used_bytes = (uint64_t)json_integer_value(json_object_get(kept, "used_bytes")),
-			.counter = (uint64_t)json_integer_value(json_object_get(kept, "counter")),
-			.warned = json_is_true(json_object_get(kept, "warned")),
-		};
-	}
+	/* A number may be another WAN's now, so that who is not in the file begins anew. */
+	for (unsigned wan = 0; all && wan < WH_MAX_WANS; wan++)
+		d->accounts[wan] = account_of(
+			d->conf_of[wan] < 0 ? NULL : json_object_get(all, d->config.wans[d->conf_of[wan]].name));
 	json_decref(all);
 }
 
 /* --- the account ------------------------------------------------------------------------------------------------ */
 
-/* Counters begin anew with the maps. */
 static void count(struct wh_daemon *d, unsigned wan)
 {
-	struct wh_account *a = &d->accounts[wan];
 	uint64_t tx, rx;
 
 	wh_throughput_bytes(d, wan, &tx, &rx);
-	a->used_bytes += tx + rx >= a->counter ? tx + rx - a->counter : tx + rx;
-	a->counter = tx + rx;
+	wh_quota_count(&d->accounts[wan], tx + rx);
 }
 
 static void tell(struct wh_daemon *d, unsigned wan, const char *cause)
@@ -143,41 +107,18 @@ static void tell(struct wh_daemon *d, unsigned wan, const char *cause)
 	wh_quota_save(d);
 }
 
-static enum wh_quota_verdict verdict_of(const struct wh_daemon *d, unsigned wan, const struct wh_conf_quota *quota)
-{
-	if (d->accounts[wan].used_bytes < quota->limit_bytes)
-		return WH_QUOTA_FREE;
-	return quota->action == WH_QUOTA_BLOCK ? WH_QUOTA_BLOCKED : WH_QUOTA_AVOIDED;
-}
-
-static void begin_month(struct wh_daemon *d, unsigned wan, uint64_t period_s)
-{
-	struct wh_account *a = &d->accounts[wan];
-	bool first = !a->period_s;
-
-	a->period_s = period_s;
-	a->warned = false;
-	if (!first) {
-		a->used_bytes = 0;
-		tell(d, wan, "reset");
-	}
-}
-
-static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota *quota, time_t now)
+static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota *quota, uint64_t now_s)
 {
 	struct wh_account *a = &d->accounts[wan];
 	enum wh_quota_verdict verdict;
-	uint64_t period_s = period_of(now, quota->reset_day);
 
 	/* What passed before this second is the old month's. */
 	count(d, wan);
-	if (a->period_s != period_s)
-		begin_month(d, wan, period_s);
-	if (!a->warned && a->used_bytes >= quota->limit_bytes / 100 * quota->warn_percent) {
-		a->warned = true;
+	if (wh_quota_enter(a, now_s, quota->reset_day))
+		tell(d, wan, "reset");
+	if (wh_quota_warns(a, quota))
 		tell(d, wan, "warning");
-	}
-	verdict = verdict_of(d, wan, quota);
+	verdict = wh_quota_verdict_of(a, quota);
 	if (verdict == d->model.wans[wan].quota)
 		return;
 	wh_model_quota(&d->model, wan, verdict);
@@ -186,18 +127,37 @@ static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota 
 		tell(d, wan, verdict == WH_QUOTA_BLOCKED ? "block" : "avoid");
 }
 
+/* The WAN's quota, where it has one and months can be told. */
+static const struct wh_conf_quota *in_force(const struct wh_daemon *d, unsigned wan, time_t now)
+{
+	const struct wh_conf_quota *quota = quota_of(d, wan);
+
+	return quota && quota->limit_bytes && now >= WH_CLOCK_IS_SET_S ? quota : NULL;
+}
+
 void wh_quota_watch(struct wh_daemon *d)
 {
 	time_t now = time(NULL);
 
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		const struct wh_conf_quota *quota = quota_of(d, wan);
+		const struct wh_conf_quota *quota = in_force(d, wan, now);
 
-		if (quota && quota->limit_bytes && now >= WH_CLOCK_IS_SET_S)
-			watch(d, wan, quota, now);
+		if (quota)
+			watch(d, wan, quota, (uint64_t)now);
 		else
 			wh_model_quota(&d->model, wan, WH_QUOTA_FREE);
 	}
 	if (wh_now_ns() > d->accounts_saved_ns + SAVE_EVERY_NS)
 		wh_quota_save(d);
+}
+
+void wh_quota_end(struct wh_daemon *d)
+{
+	time_t now = time(NULL);
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if (in_force(d, wan, now))
+			count(d, wan);
+	}
+	wh_quota_save(d);
 }

@@ -358,7 +358,7 @@ static void free_event(struct event **e)
 void wh_daemon_end(struct wh_daemon *d)
 {
 	if (d->turn_timer)
-		wh_quota_save(d);
+		wh_quota_end(d);
 	if (d->control)
 		wh_control_stop(d->control);
 	free_event(&d->turn_timer);
