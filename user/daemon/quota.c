@@ -18,9 +18,12 @@
 #define QUOTA_FILE "quota.json"
 #define SAVE_EVERY_NS (60 * WH_NS_PER_S)
 
-static const struct wh_conf_quota *quota_of(const struct wh_daemon *d, unsigned wan)
+/* The WAN's quota, where it has one and months can be told. */
+static const struct wh_conf_quota *quota_of(const struct wh_daemon *d, unsigned wan, time_t now)
 {
-	return d->conf_of[wan] < 0 ? NULL : &d->config.wans[d->conf_of[wan]].quota;
+	const struct wh_conf_quota *quota = d->conf_of[wan] < 0 ? NULL : &d->config.wans[d->conf_of[wan]].quota;
+
+	return quota && quota->limit_bytes && now >= WH_CLOCK_IS_SET_S ? quota : NULL;
 }
 
 /* --- what survives a restart ------------------------------------------------------------------------------------ */
@@ -64,23 +67,6 @@ static struct wh_account account_of(const json_t *kept)
 	};
 }
 
-void wh_quota_load(struct wh_daemon *d)
-{
-	char path[PATH_MAX];
-	json_error_t error;
-	json_t *all;
-
-	file_path(d, path, sizeof(path), "");
-	all = json_load_file(path, 0, &error);
-	if (!all && access(path, F_OK) == 0)
-		wh_warn("%s:%d: %s; the month's traffic so far is not known", path, error.line, error.text);
-	/* A number may be another WAN's now, so that who is not in the file begins anew. */
-	for (unsigned wan = 0; all && wan < WH_MAX_WANS; wan++)
-		d->accounts[wan] = account_of(
-			d->conf_of[wan] < 0 ? NULL : json_object_get(all, d->config.wans[d->conf_of[wan]].name));
-	json_decref(all);
-}
-
 /* --- the account ------------------------------------------------------------------------------------------------ */
 
 static void count(struct wh_daemon *d, unsigned wan)
@@ -93,7 +79,7 @@ static void count(struct wh_daemon *d, unsigned wan)
 
 static void tell(struct wh_daemon *d, unsigned wan, const char *cause)
 {
-	const struct wh_conf_quota *quota = quota_of(d, wan);
+	const struct wh_conf_quota *quota = &d->config.wans[d->conf_of[wan]].quota;
 	struct wh_record record = WH_RECORD_EMPTY;
 	char evidence[96];
 
@@ -127,12 +113,41 @@ static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota 
 		tell(d, wan, verdict == WH_QUOTA_BLOCKED ? "block" : "avoid");
 }
 
-/* The WAN's quota, where it has one and months can be told. */
-static const struct wh_conf_quota *in_force(const struct wh_daemon *d, unsigned wan, time_t now)
+/* Who is new begins now; and at our start what is used up is so before the first packet. */
+static void begin(struct wh_daemon *d)
 {
-	const struct wh_conf_quota *quota = quota_of(d, wan);
+	time_t now = time(NULL);
 
-	return quota && quota->limit_bytes && now >= WH_CLOCK_IS_SET_S ? quota : NULL;
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		const struct wh_conf_quota *quota = quota_of(d, wan, now);
+		struct wh_account *a = &d->accounts[wan];
+
+		if (!quota)
+			continue;
+		count(d, wan); /* now, as counters that begin anew with the maps are soon more than they were */
+		if (!a->period_s)
+			wh_quota_enter(a, (uint64_t)now, quota->reset_day);
+		if (!d->turn_timer)
+			wh_model_quota(&d->model, wan, wh_quota_verdict_of(a, quota));
+	}
+}
+
+void wh_quota_load(struct wh_daemon *d)
+{
+	char path[PATH_MAX];
+	json_error_t error;
+	json_t *all;
+
+	file_path(d, path, sizeof(path), "");
+	all = json_load_file(path, 0, &error);
+	if (!all && access(path, F_OK) == 0)
+		wh_warn("%s:%d: %s; the month's traffic so far is not known", path, error.line, error.text);
+	/* A number may be another WAN's now, so that who is not in the file begins anew. */
+	for (unsigned wan = 0; all && wan < WH_MAX_WANS; wan++)
+		d->accounts[wan] = account_of(
+			d->conf_of[wan] < 0 ? NULL : json_object_get(all, d->config.wans[d->conf_of[wan]].name));
+	json_decref(all);
+	begin(d);
 }
 
 void wh_quota_watch(struct wh_daemon *d)
@@ -140,7 +155,7 @@ void wh_quota_watch(struct wh_daemon *d)
 	time_t now = time(NULL);
 
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		const struct wh_conf_quota *quota = in_force(d, wan, now);
+		const struct wh_conf_quota *quota = quota_of(d, wan, now);
 
 		if (quota)
 			watch(d, wan, quota, (uint64_t)now);
@@ -156,7 +171,7 @@ void wh_quota_end(struct wh_daemon *d)
 	time_t now = time(NULL);
 
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		if (in_force(d, wan, now))
+		if (quota_of(d, wan, now))
 			count(d, wan);
 	}
 	wh_quota_save(d);
