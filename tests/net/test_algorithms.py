@@ -25,7 +25,9 @@ LOADED_S = 10  # traffic is judged once a second
 
 
 def start(lab, judged, bandwidth=""):
-    filling = "".join(f"  on-{NAMES[n]}: {{match: [{{dport: {port}}}], prefer: [{NAMES[n]}]}}\n" for n, port in ON.items())
+    filling = "".join(
+        f"  on-{NAMES[n]}: {{match: [{{dport: {port}}}], prefer: [{NAMES[n]}]}}\n" for n, port in ON.items()
+    )
     daemon = lab.start_daemon(f"""
 lan: [lan0]
 firewall: bypass

@@ -25,10 +25,12 @@ static int ascending(const void *a, const void *b)
 
 static double median_ms(uint64_t *values, unsigned n)
 {
+	unsigned high = n / 2, low = n % 2 ? high : high - 1;
+
 	if (!n)
 		return NAN;
 	qsort(values, n, sizeof(*values), ascending);
-	return (double)(values[(n - 1) / 2] + values[n / 2]) / 2 / (double)WH_NS_PER_MS;
+	return (double)(values[low] + values[high]) / (2 * (double)WH_NS_PER_MS);
 }
 
 void wh_window_figures(const struct wh_window *w, uint64_t now_ns, struct wh_window_figures *out)
