@@ -178,7 +178,8 @@ static __always_inline int lan_in_hairpin(struct __sk_buff *skb, struct packet *
 {
 	int verdict;
 
-	if (ctx_is_shown(skb) || (!is_elsewhere(r->flow, ctx_ifindex(skb)) && !is_renewed(p, r->flow) && !hairpin_is_due(p, r)))
+	if (ctx_is_shown(skb) ||
+	    (!is_elsewhere(r->flow, ctx_ifindex(skb)) && !is_renewed(p, r->flow) && !hairpin_is_due(p, r)))
 		return steer_out(skb, p, r);
 	verdict = hairpin_again(skb, p);
 	return verdict == SHOWN ? VERDICT_NEXT : verdict;

@@ -79,9 +79,9 @@ struct wh_route {
  * firewall and comes back to us at wan_out.
  */
 enum wh_mark {
-	WH_MARK_DONE = 0,  /* dealt with: hooks let it by, and clear it */
-	WH_MARK_SHOWN = 1, /* to +8: a new flow's packet, by the WAN that it is going to use */
-	WH_MARK_UP = 9,	   /* of a known flow, or of one whose WAN is not chosen yet */
+	WH_MARK_DONE = 0,    /* dealt with: hooks let it by, and clear it */
+	WH_MARK_SHOWN = 1,   /* to +8: a new flow's packet, by the WAN that it is going to use */
+	WH_MARK_UP = 9,	     /* of a known flow, or of one whose WAN is not chosen yet */
 	WH_MARK_KERNEL = 10, /* of a class that is the kernel's: looked at by nobody but the leak guard */
 	WH_MARK_VALUES
 };

@@ -24,7 +24,7 @@ struct wh_explain {
 	__u32 reason; /* enum wh_reason; 0: it is steered */
 	__u16 line;   /* the match line that decides, or WH_LINE_NONE */
 	__u16 bucket;
-	__u32 order;  /* of that bucket, as in struct wh_bucket_table */
+	__u32 order; /* of that bucket, as in struct wh_bucket_table */
 	__u8 class;
 	__u8 keep;    /* WANs: alive, and may keep what is on them */
 	__u8 fresh;   /* alive, and may take new flows */
@@ -40,7 +40,7 @@ struct wh_explain {
 	__u8 flow_class;
 	__u8 flow_flags; /* enum wh_flow_flag */
 	__u16 flow_line;
-	__u8 flow_state; /* enum wh_flow_state */
+	__u8 flow_state;   /* enum wh_flow_state */
 	__u8 flow_current; /* 1: classed under the present match lines */
 };
 
