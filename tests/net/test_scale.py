@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 Half a million flows must not be felt: neither by the flip, nor by users of the healthy WAN while the controller deals
-with the sessions of the dead one, nor in the controller's memory. Measured in two routers side by side, one with 10
+with the sessions of the dead one, nor when the configuration is loaded anew, nor in the controller's memory. Measured in two routers side by side, one with 10
 flows and one with 500,000, in turns, so that whatever else the machine does hits both.
 """
 
@@ -17,7 +17,7 @@ import pytest
 
 from inside import mac
 from lab import Lab, wait_for
-from steering import figure, rounds
+from steering import counted, drops, figure, rounds
 
 ENDPOINTS, DESTINATIONS = 5000, 50  # of UDP and of TCP each
 FLOWS = 2 * ENDPOINTS * DESTINATIONS
@@ -28,6 +28,7 @@ ROUNDS, FLIPS = 4, 60
 RATIO = 1.2
 STREAM_US = 200  # between datagrams: the first after a flip comes up to so much later, whatever the flip takes
 MAX_RSS_KB = 20_000
+RELOADS, RELOAD_S = 4, 1
 
 CONFIG = f"""
 lan: [lan0]
@@ -39,6 +40,14 @@ probes:
   default: {{targets: ["icmp:203.0.113.1", "icmp:203.0.113.2"]}}
 failback: {{hold: 1s}}
 limits: {{flows: {LIMIT}, flows-per-client: {LIMIT}}}
+"""
+
+# In turns with no classes at all: half of the flows are of another class then, and each with its next packet.
+CLASSES = """
+classes:
+  datagrams: {match: [{proto: udp, dport: 40000-40999}], balance: {fiber: 3, lte: 1}, rate: 8gbit}
+  echoes: {match: [{to: 203.0.113.9}], prefer: [lte, fiber], mark-dscp: ef}
+  default: {prefer: [fiber, lte]}
 """
 
 # What is sent to fill the tables needs no answer.
@@ -210,6 +219,36 @@ def test_healthy_wan_does_not_feel_the_walk(routers):
     assert min(len(values) for values in us) > 500
     assert medians[1] <= RATIO * medians[0]
     assert lost == 0
+
+
+def test_reload(routers):
+    """Under echoes, and under datagrams of all flows: nothing is lost, and nothing moves."""
+    _, many = routers
+    text, took_s = many.daemon.config.read_text(), []
+    before, flows, moved = drops(many.daemon), many.count(), counted(many.daemon, "moved")
+
+    def of_the_class():
+        return many.daemon.json("flows", "--count", "--class", "datagrams")["flows"]
+
+    command = [many.program, "echo", many.netns("client"), many.netns("inet"), "60000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        for number in range(RELOADS):
+            many.daemon.config.write_text(text + ("" if number % 2 else CLASSES))
+            began = time.monotonic()
+            many.daemon.cli("reload")
+            took_s.append(time.monotonic() - began)
+            many.fill("udp")
+            if number == 0:
+                wait_for(lambda: of_the_class() == FLOWS // 2, 10, "the flows to be of their new class", 0.5)
+        process.terminate()
+        lost = sum(line.split()[1] == "-1" for line in process.stdout)
+    figure(f"reload with {flows} flows", s=" ".join(f"{took:.2f}" for took in took_s), lost=lost)
+    assert max(took_s) < RELOAD_S
+    assert lost == 0
+    assert drops(many.daemon) == before
+    assert counted(many.daemon, "moved") == moved
+    assert many.count() == flows
 
 
 def test_memory(routers):
