@@ -29,7 +29,7 @@ static int begin(void **state)
 
 static struct wh_sla_view view(double rtt_ms, double jitter_ms, double loss)
 {
-	return (struct wh_sla_view){.figures = {rtt_ms, jitter_ms, loss}, .samples = 50};
+	return (struct wh_sla_view){.figures = {50, rtt_ms, jitter_ms, loss}};
 }
 
 /* Whether it is outside after so long of that view. */
@@ -83,13 +83,13 @@ static void test_few_probes_say_nothing(void **state)
 	struct wh_sla_view few = view(500, 1, 0.5);
 
 	(void)state;
-	few.samples = WH_SLA_SAMPLES - 1;
+	few.figures.samples = WH_SLA_SAMPLES - 1;
 	assert_false(after(60 * WH_NS_PER_S, few));
-	few.samples++;
+	few.figures.samples++;
 	assert_true(after(4 * WH_NS_PER_S, few));
 	/* nor do they take a verdict back */
 	few = view(1, 1, 0);
-	few.samples = 3;
+	few.figures.samples = 3;
 	assert_true(after(60 * WH_NS_PER_S, few));
 }
 

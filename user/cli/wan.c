@@ -72,6 +72,19 @@ static void text_figures(const json_t *wan)
 	row("flows", text);
 }
 
+/* "12.3 GB of 50.0 GB", where it has one. */
+static void text_quota(const json_t *quota)
+{
+	char used[32], limit[32], text[80];
+
+	if (!json_is_object(quota))
+		return;
+	cli_format_bytes(used, sizeof(used), json_number_value(json_object_get(quota, "used_bytes")));
+	cli_format_bytes(limit, sizeof(limit), json_number_value(json_object_get(quota, "limit_bytes")));
+	snprintf(text, sizeof(text), "%s of %s", used, limit);
+	row("quota", text);
+}
+
 /* "up: 198.18.1.2 by 198.18.1.1 (02:00:00:00:00:01), rtt 12.3 ms, jitter 0.5 ms, loss 1.5 %" */
 static void text_family(const char *name, const json_t *part)
 {
@@ -94,6 +107,7 @@ static void text_wan(const json_t *wan)
 	text_family("IPv4", json_object_get(wan, "v4"));
 	text_family("IPv6", json_object_get(wan, "v6"));
 	text_figures(wan);
+	text_quota(json_object_get(wan, "quota"));
 	putchar('\n');
 	text_targets(json_object_get(wan, "targets"));
 }

@@ -23,7 +23,7 @@ static void put_rates(const struct wh_daemon *d, unsigned wan, json_t *out)
 	json_object_set_new(out, "rx_bps", real_or_null(d->throughput[wan].rx_bps));
 }
 
-/* What is used of the month's quota; null without one. */
+/* What is used of the month's quota; nothing without one. */
 static void put_quota(const struct wh_daemon *d, unsigned wan, json_t *out)
 {
 	const struct wh_conf_quota *quota = &d->config.wans[d->conf_of[wan]].quota;

@@ -63,6 +63,7 @@ void wh_health_start(struct wh_health *h, uint64_t now_ns)
 	wh_health_forget(h);
 	wh_health_calm(h);
 	memset(h->targets, 0, sizeof(h->targets));
+	memset(h->windows, 0, sizeof(h->windows));
 	for (unsigned k = 0; k < WH_PROBE_KINDS; k++)
 		h->due_ns[k] = now_ns;
 }
@@ -230,12 +231,14 @@ static void answered(struct wh_health *h, struct wh_round *r, unsigned target, u
 	wh_meter_answered(&h->meter, r->sent_ns);
 	wh_meter_rtt(&h->meter, rtt_ns, t->rtt_ns);
 	t->rtt_ns = rtt_ns ? rtt_ns : 1;
+	wh_window_add(&h->windows[target], r->sent_ns, t->rtt_ns);
 }
 
 static void lost(struct wh_health *h, struct wh_round *r, unsigned target, uint64_t now_ns)
 {
 	settle(h, r, target, WH_TARGET_BAD, now_ns);
 	wh_meter_lost(&h->meter, r->sent_ns);
+	wh_window_add(&h->windows[target], r->sent_ns, 0);
 }
 
 static void answered_late(struct wh_health *h, struct wh_round *r, unsigned target, uint64_t rtt_ns, uint64_t now_ns)
@@ -321,4 +324,24 @@ void wh_health_figures(const struct wh_health *h, uint64_t now_ns, struct wh_fig
 	out->rtt_ms = good ? (double)h->meter.srtt_ns / (double)WH_NS_PER_MS : NAN;
 	out->jitter_ms = good && h->meter.gaps ? (double)h->meter.jitter_ns / (double)WH_NS_PER_MS : NAN;
 	out->loss_ratio = n_answered + n_lost ? (double)n_lost / (double)(n_answered + n_lost) : NAN;
+}
+
+void wh_health_best(const struct wh_health *h, uint64_t now_ns, unsigned least, struct wh_window_figures *out)
+{
+	struct wh_window_figures of;
+
+	*out = (struct wh_window_figures){.rtt_ms = NAN, .jitter_ms = NAN, .loss_ratio = NAN};
+	for (unsigned i = 0; i < h->profile.n_targets; i++) {
+		if (!(h->own & TARGET_BIT(i)))
+			continue;
+		wh_window_figures(&h->windows[i], now_ns, &of);
+		if (of.samples > out->samples)
+			out->samples = of.samples;
+		if (of.samples < least)
+			continue;
+		/* What is not a number is more than any. */
+		out->rtt_ms = fmin(out->rtt_ms, of.rtt_ms);
+		out->jitter_ms = fmin(out->jitter_ms, of.jitter_ms);
+		out->loss_ratio = fmin(out->loss_ratio, of.loss_ratio);
+	}
 }

@@ -19,6 +19,7 @@
 
 #include "model/config.h"
 #include "model/meter.h"
+#include "model/window.h"
 
 #define WH_BURST_INTERVAL_NS 20000000ULL
 /* A burst that comes to no end falls back to the normal intervals: users' traffic may well flow. */
@@ -74,6 +75,7 @@ struct wh_health {
 	uint64_t burst_due_ns;
 	uint64_t burst_end_ns;
 	struct wh_meter meter;
+	struct wh_window windows[WH_MAX_TARGETS];
 };
 
 enum wh_verdict_kind {
@@ -134,5 +136,11 @@ unsigned wh_health_targets(const struct wh_health *h);
 unsigned wh_health_good_targets(const struct wh_health *h);
 
 void wh_health_figures(const struct wh_health *h, uint64_t now_ns, struct wh_figures *out);
+
+/*
+ * Of the last ten seconds, each figure of the target that has the best one, of those with `least` probes in that time;
+ * `samples` is the number of the one that has most.
+ */
+void wh_health_best(const struct wh_health *h, uint64_t now_ns, unsigned least, struct wh_window_figures *out);
 
 #endif

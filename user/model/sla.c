@@ -19,7 +19,7 @@ enum { LATENCY, JITTER, LOSS, MEASURES };
 
 static void measures_of(const struct wh_conf_sla *limits, const struct wh_sla_view *view, struct measure out[MEASURES])
 {
-	const struct wh_figures *f = &view->figures;
+	const struct wh_window_figures *f = &view->figures;
 
 	out[LATENCY] = (struct measure){"latency", " ms", f->rtt_ms, (double)limits->latency_ns / WH_NS_PER_MS};
 	out[JITTER] = (struct measure){"jitter", " ms", f->jitter_ms, (double)limits->jitter_ns / WH_NS_PER_MS};
@@ -52,7 +52,7 @@ bool wh_sla_watch(struct wh_sla_watch *w, const struct wh_conf_sla *limits, cons
 	bool against;
 
 	measures_of(limits, view, all);
-	if (!worst(all, &w->excess) || view->samples < WH_SLA_SAMPLES) {
+	if (!worst(all, &w->excess) || view->figures.samples < WH_SLA_SAMPLES) {
 		w->since_ns = 0; /* nothing is known: the verdict stands */
 		if (limits->latency_ns || limits->jitter_ns || limits->loss_ppm || !w->outside)
 			return false;

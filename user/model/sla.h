@@ -22,9 +22,8 @@ struct wh_sla_watch {
 
 /* What is measured of a WAN now. */
 struct wh_sla_view {
-	struct wh_figures figures;
-	uint32_t samples; /* probes behind them */
-	bool full;	  /* our own traffic fills the line: then latency and jitter say nothing of the line */
+	struct wh_window_figures figures;
+	bool full; /* our own traffic fills the line: then latency and jitter say nothing of the line */
 };
 
 /* Whether `outside` changed. Without any limit nothing is ever outside. */

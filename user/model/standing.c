@@ -264,29 +264,37 @@ static struct wh_sla_view view_of(const struct wh_model *m, unsigned wan, enum w
 {
 	const struct wh_wan_model *w = &m->wans[wan];
 	struct wh_sla_view view = {.full = w->measured && w->load * 100 > WH_FULL_PERCENT};
-	uint32_t answered, lost;
 
-	wh_health_figures(&w->of[family].health, now_ns, &view.figures);
-	wh_meter_window(&w->of[family].health.meter, now_ns, &answered, &lost);
-	view.samples = answered + lost;
+	wh_health_best(&w->of[family].health, now_ns, WH_SLA_SAMPLES, &view.figures);
 	return view;
 }
 
-static void watch_limits(struct wh_model *m, unsigned class, unsigned wan, enum wh_family family, uint64_t now_ns)
+static void watch_class(struct wh_model *m, unsigned class, unsigned wan, enum wh_family family,
+			const struct wh_sla_view *view, uint64_t now_ns)
 {
 	const struct wh_conf_sla *limits = &m->config->classes[class].sla;
 	struct wh_sla_watch *watch = &m->classes[class].sla[wan][family];
-	struct wh_sla_view view = view_of(m, wan, family, now_ns);
 	struct wh_class_change change = {.class = class, .wan = wan, .family = family, .cause = "sla"};
 	char figure[80], evidence[128];
 
-	if (!wh_sla_watch(watch, limits, &view, now_ns) || !m->on_class)
+	if (!wh_sla_watch(watch, limits, view, now_ns) || !m->on_class)
 		return;
-	wh_sla_text(limits, &view, figure, sizeof(figure));
+	wh_sla_text(limits, view, figure, sizeof(figure));
 	snprintf(evidence, sizeof(evidence), "%s the class's limits%s%s", watch->outside ? "outside" : "inside",
 		 figure[0] ? ": " : "", figure);
 	change.evidence = evidence;
 	m->on_class(m->arg, &change);
+}
+
+/* The figures are the same for all classes, and are worked out once. */
+static void watch_limits(struct wh_model *m, unsigned wan, enum wh_family family, uint64_t now_ns)
+{
+	struct wh_sla_view view = view_of(m, wan, family, now_ns);
+
+	for (unsigned class = 0; class < m->config->n_classes; class += 1) {
+		if (class_set(m, &m->config->classes[class]) & WAN_BIT(wan))
+			watch_class(m, class, wan, family, &view, now_ns);
+	}
 }
 
 /* What new flows are chosen by, of the WANs of a tier: the less the better. */
@@ -349,14 +357,13 @@ static void choose(struct wh_model *m, unsigned class, enum wh_family family)
 
 void wh_standing_pass(struct wh_model *m, uint64_t now_ns)
 {
+	for (unsigned i = 0; m->config && i < WH_MAX_WANS * WH_FAMILIES; i++) {
+		if (m->wans[i / WH_FAMILIES].configured)
+			watch_limits(m, i / WH_FAMILIES, i % WH_FAMILIES, now_ns);
+	}
 	for (unsigned class = 0; m->config && class < m->config->n_classes; class += 1) {
 		const struct wh_conf_class *conf = &m->config->classes[class];
-		uint8_t all = class_set(m, conf);
 
-		for (unsigned i = 0; i < WH_MAX_WANS * WH_FAMILIES; i++) {
-			if (all & WAN_BIT(i / WH_FAMILIES))
-				watch_limits(m, class, i / WH_FAMILIES, i % WH_FAMILIES, now_ns);
-		}
 		for (unsigned family = 0; chooses_one(conf) && family < WH_FAMILIES; family++)
 			choose(m, class, family);
 	}
