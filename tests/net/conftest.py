@@ -16,6 +16,7 @@ from ways import Ways, remove_rules
 
 # What shows again, in another way, what is shown already: run with WANHELM_LONG=1 only, and else told as deselected.
 ONLY_AT_LENGTH = {
+    "test_algorithms": "down",
     "test_bulk": "bypass|IPv6",
     "test_bytes": "no-offload|bypass",
     "test_expiry": "IPv6",
@@ -26,6 +27,7 @@ ONLY_AT_LENGTH = {
     "test_rates": "IPv6",
     "test_restart": "bypass",
     "test_rfc_timers": "IPv6",
+    "test_sla": "IPv6",
 }
 
 

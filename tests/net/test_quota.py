@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-A WAN's quota of the month with real traffic: the warning, new flows elsewhere, nothing at all any more; and that what is
-used is known whatever happens to the controller. Months are tests/unit/test_quota.c's.
+A WAN's quota of the month with real traffic: the warning, new flows elsewhere, nothing at all any more; and that what
+is used is known whatever happens to the controller. Months are tests/unit/test_quota.c's.
 """
 
 import contextlib
 import json
+import re
 import signal
 import time
 
@@ -117,6 +118,8 @@ def test_warning_and_avoid(lab):
         stream.receive(200_000)
         wait_told(daemon, "avoid")
         assert told(daemon) == ["warning", "avoid"]
+        assert re.search(r"^quota +1\.\d MB of 1\.0 MB$", daemon.cli("wan", "show", "fiber").stdout, re.MULTILINE)
+        assert "quota" not in daemon.cli("wan", "show", "lte").stdout
         assert why(daemon) == "its quota is used up, and others are left"
         assert wans_of_new(lab) == {2}
         assert stream.send(SIZE)[0] == V4.wan(1)  # who is there stays

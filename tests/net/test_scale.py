@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 Half a million flows must not be felt: neither by the flip, nor by users of the healthy WAN while the controller deals
-with the sessions of the dead one, nor when the configuration is loaded anew, nor in the controller's memory. Measured in two routers side by side, one with 10
-flows and one with 500,000, in turns, so that whatever else the machine does hits both.
+with the sessions of the dead one, nor when the configuration is loaded anew, nor in the controller's memory. Measured
+in two routers side by side, one with 10 flows and one with 500,000, in turns, so that whatever else the machine does
+hits both.
 """
 
 import json
