@@ -213,6 +213,43 @@ uint8_t wh_standing_best_tier(const struct wh_model *m, unsigned class, uint8_t 
 	return 0;
 }
 
+/* What new flows are chosen by, of the WANs of a tier: the less the better. */
+struct cost {
+	bool latency;
+	bool share; /* of the bandwidth, where all of them have one; else what each carries for its weight */
+};
+
+static struct cost cost_in(const struct wh_model *m, enum wh_algorithm algorithm, uint8_t tier)
+{
+	struct cost by = {.latency = algorithm == WH_ALGORITHM_LOWEST_LATENCY, .share = true};
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++)
+		by.share = by.share && (!(tier & WAN_BIT(wan)) || m->wans[wan].measured);
+	return by;
+}
+
+static double cost_of(const struct wh_model *m, struct cost by, enum wh_family family, unsigned wan)
+{
+	const struct wh_wan_model *w = &m->wans[wan];
+
+	if (by.latency)
+		return (double)w->of[family].health.meter.srtt_ns;
+	return by.share ? w->load : w->carried;
+}
+
+/* WH_WAN_NONE of an empty tier. */
+static unsigned least_cost(const struct wh_model *m, struct cost by, enum wh_family family, uint8_t tier)
+{
+	unsigned best = WH_WAN_NONE;
+
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if ((tier & WAN_BIT(wan)) &&
+		    (best == WH_WAN_NONE || cost_of(m, by, family, wan) < cost_of(m, by, family, best)))
+			best = wan;
+	}
+	return best;
+}
+
 /* Of the best tier the chosen one only; lower tiers stay behind it, where it may be needed at once. */
 static uint8_t with_choice(const struct wh_model *m, unsigned class, enum wh_family family, uint8_t set,
 			   struct wh_class_standing *s)
@@ -220,7 +257,10 @@ static uint8_t with_choice(const struct wh_model *m, unsigned class, enum wh_fam
 	uint8_t tier = wh_standing_best_tier(m, class, set);
 	unsigned chosen = m->classes[class].chosen[family];
 
+	/* The chosen one has just gone: at once the next best. */
 	if (chosen >= WH_MAX_WANS || !(tier & WAN_BIT(chosen)))
+		chosen = least_cost(m, cost_in(m, m->config->classes[class].algorithm, tier), family, tier);
+	if (chosen == WH_WAN_NONE)
 		return set;
 	return narrow(s, set, (uint8_t)((set & ~tier) | WAN_BIT(chosen)), WH_STANDING_NOT_CHOSEN);
 }
@@ -297,30 +337,6 @@ static void watch_limits(struct wh_model *m, unsigned wan, enum wh_family family
 	}
 }
 
-/* What new flows are chosen by, of the WANs of a tier: the less the better. */
-struct cost {
-	bool latency;
-	bool share; /* of the bandwidth, where all of them have one; else what each carries for its weight */
-};
-
-static struct cost cost_in(const struct wh_model *m, enum wh_algorithm algorithm, uint8_t tier)
-{
-	struct cost by = {.latency = algorithm == WH_ALGORITHM_LOWEST_LATENCY, .share = true};
-
-	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++)
-		by.share = by.share && (!(tier & WAN_BIT(wan)) || m->wans[wan].measured);
-	return by;
-}
-
-static double cost_of(const struct wh_model *m, struct cost by, enum wh_family family, unsigned wan)
-{
-	const struct wh_wan_model *w = &m->wans[wan];
-
-	if (by.latency)
-		return (double)w->of[family].health.meter.srtt_ns;
-	return by.share ? w->load : w->carried;
-}
-
 /* Whether the difference is worth it that new flows change over. */
 static bool is_worth_it(struct cost by, double cost, double present)
 {
@@ -335,23 +351,15 @@ static void choose(struct wh_model *m, unsigned class, enum wh_family family)
 	uint8_t usable = class_set(m, conf), tier;
 	uint8_t *chosen = &m->classes[class].chosen[family];
 	struct wh_class_standing unused = {0};
-	unsigned best = WH_WAN_NONE;
-	double least = 0;
+	unsigned best;
 	struct cost by;
 
 	usable &= (uint8_t)~in_quota(m, usable, WH_QUOTA_BLOCKED);
 	tier = wh_standing_best_tier(m, class, eligible(m, class, family, well_of(m, class, family, usable), &unused));
 	by = cost_in(m, conf->algorithm, tier);
-	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		double cost = cost_of(m, by, family, wan);
-
-		if ((tier & WAN_BIT(wan)) && (best == WH_WAN_NONE || cost < least)) {
-			best = wan;
-			least = cost;
-		}
-	}
+	best = least_cost(m, by, family, tier);
 	if (*chosen >= WH_MAX_WANS || !(tier & WAN_BIT(*chosen)) ||
-	    is_worth_it(by, least, cost_of(m, by, family, *chosen)))
+	    is_worth_it(by, cost_of(m, by, family, best), cost_of(m, by, family, *chosen)))
 		*chosen = (uint8_t)best;
 }
 
