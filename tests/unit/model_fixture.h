@@ -60,6 +60,7 @@ struct sim {
 	struct line lines6[WH_MAX_WANS]; /* IPv6 */
 	struct reply replies[MAX_REPLIES];
 	unsigned orders_sent;
+	bool stalled; /* the prober: nothing that it is told leaves */
 	uint64_t now_ns;
 	uint64_t tick_ns;
 	uint64_t poll_ns;
@@ -232,7 +233,7 @@ static inline void poll_and_tick(struct sim *s)
 	}
 	s->tick_ns = wh_model_tick(&s->model, s->now_ns, orders, WH_MAX_WANS * WH_MAX_TARGETS, &n);
 	assert_true(s->tick_ns > s->now_ns && s->tick_ns <= s->now_ns + SECOND);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n && !s->stalled; i++)
 		transmit(s, (struct reply){.order = orders[i],
 					   .family = s->config.profiles[0].targets[orders[i].target].addr.family,
 					   .probe = true});

@@ -176,6 +176,30 @@ static void targets_die_users_live(void **state)
 	assert_true(sim_until(&sim, 0, WH_WAN_DOWN, SECOND));
 }
 
+/* No probe leaves, and no answer comes: that is the prober's trouble, not the WANs'. */
+static void prober_stalls(void **state)
+{
+	(void)state;
+	sim_start(&sim, 2);
+	assert_true(sim_until(&sim, 0, WH_WAN_UP, SECOND) && sim_until(&sim, 1, WH_WAN_UP, SECOND));
+	sim.n_changes = 0;
+	sim.stalled = true;
+	sim_run(&sim, 10 * SECOND);
+	sim.stalled = false;
+	sim_run(&sim, SECOND);
+	for (unsigned i = 0; i < sim.n_changes; i++)
+		assert_int_not_equal(sim.changes[i].change.to, WH_WAN_DOWN);
+	for (unsigned w = 0; w < 2; w++)
+		assert_int_equal(sim.model.wans[w].of[WH_V4].state, WH_WAN_UP);
+	/* A death is found as ever, and also where it begins meanwhile. */
+	sim.stalled = true;
+	sim_run(&sim, SECOND);
+	sim.lines[0].dead = true;
+	sim.stalled = false;
+	assert_true(sim_until(&sim, 0, WH_WAN_DOWN, SECOND));
+	assert_int_equal(sim.model.wans[1].of[WH_V4].state, WH_WAN_UP);
+}
+
 /* What was alive when the first of them was told dead. */
 static uint8_t alive_at_first_death;
 
@@ -231,7 +255,7 @@ int main(void)
 		cmocka_unit_test(test_dying_together),	    cmocka_unit_test(silent_blackhole),
 		cmocka_unit_test(slow_interval_with_users), cmocka_unit_test(health_is_quiet),
 		cmocka_unit_test(long_way_slow_interval),   cmocka_unit_test(one_way_traffic),
-		cmocka_unit_test(targets_die_users_live),
+		cmocka_unit_test(targets_die_users_live),   cmocka_unit_test(prober_stalls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ struct wh_family_model {
 	struct wh_health health;  /* wh_health_figures() reads it; health.targets[] have their last results */
 
 	bool met;		  /* was usable before: comes back as down, not as pending */
-	uint64_t watched_ns;	  /* quiet is counted from here at the earliest */
+	uint64_t watched_ns;	  /* quiet is counted from here at the earliest: what was sent before was heard of */
 	uint64_t judged_since_ns; /* when `judged` was entered */
 	uint64_t recovered_ns;	  /* when it last worked again after it was down; 0: it does not, or was never down */
 	uint64_t lost_ns;	  /* when `state` last ceased to carry flows; 0: it never did */

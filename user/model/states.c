@@ -10,9 +10,9 @@
  *	down	                                   up-after good rounds → recovering
  *	recovering  hold over → up                 enough bad rounds → down
  *
- * "Enough" is down-after bad rounds in a row and WH_QUIET_NS in which nothing at all was heard.  This runs on
- * under the hand too, as `judged`.  The hand shows as forced-down, forced-up or draining instead; a WAN that
- * drains shows down while it is down, because draining keeps flows only where they work.
+ * "Enough" is down-after bad rounds in a row and WH_QUIET_NS in which nothing at all was heard, although something
+ * was sent.  This runs on under the hand too, as `judged`.  The hand shows as forced-down, forced-up or draining
+ * instead; a WAN that drains shows down while it is down, because draining keeps flows only where they work.
  */
 #include "model/states.h"
 

@@ -8,7 +8,7 @@
 
 #include "model/model.h"
 
-/* `down` needs this long without anything heard, however many rounds are bad. */
+/* `down` needs this long with something sent and nothing heard, however many rounds are bad. */
 #define WH_QUIET_NS 250000000ULL
 /* Where all others are in doubt too, a judgement waits at most this long for theirs, and looks that often. */
 #define WH_DOUBT_NS 400000000ULL
