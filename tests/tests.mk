@@ -45,7 +45,7 @@ check-cli: all ## the command line and the documentation
 check-net: all ## real traffic in network namespaces (root); T=name of a test file
 	@tests/run --build $(B) net $(T)
 
-check-vm: all bpf-tests ## the data plane and a router on Debian's kernels in virtual machines (not part of check)
+check-vm: all bpf-tests ## the data plane, a router, VLANs, PPPoE, WireGuard on Debian's kernels in virtual machines (not part of check)
 	@tests/vm/run --build $(B)
 
 check-style: ## formatting, clang-tidy, clang's warnings

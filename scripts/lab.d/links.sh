@@ -90,10 +90,14 @@ dial()
 		ipv6 ::2,::1 mtu 1492 mru 1492 updetach >&2
 }
 
+# Until both devices are gone: nobody else can have their names before.
 hang_up()
 {
 	running "$1" pppoe-server | xargs -r kill
 	running "$1" pppd | xargs -r kill
+	while [[ -n $(running "$1" pppd) ]] || ip -n "$(ns router)" link show "wan$1" &>/dev/null; do
+		sleep 0.05
+	done
 }
 
 link_wireguard()

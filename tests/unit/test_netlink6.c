@@ -3,6 +3,7 @@
 #include "netlink_fixture.h"
 
 #include <linux/if_arp.h>
+#include <linux/if_vlan.h>
 
 /* --- kinds of devices ------------------------------------------------------------------------------------- */
 
@@ -36,8 +37,9 @@ static struct wh_link link_of_kind(uint16_t type, unsigned flags)
 	return link_with(type, flags, NULL);
 }
 
-static void put_info(struct nlmsghdr *nlh, const char *kind, bool with_number)
+static void put_info(struct nlmsghdr *nlh, const char *kind, bool with_number, uint32_t flags)
 {
+	struct ifla_vlan_flags vlan_flags = {.flags = flags, .mask = ~0U};
 	struct nlattr *info = mnl_attr_nest_start(nlh, IFLA_LINKINFO), *data;
 
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, kind);
@@ -45,24 +47,30 @@ static void put_info(struct nlmsghdr *nlh, const char *kind, bool with_number)
 	mnl_attr_put_u16(nlh, IFLA_VLAN_PROTOCOL, htons(ETH_P_8021Q));
 	if (with_number)
 		mnl_attr_put_u16(nlh, IFLA_VLAN_ID, 20);
+	mnl_attr_put(nlh, IFLA_VLAN_FLAGS, sizeof(vlan_flags), &vlan_flags);
 	mnl_attr_nest_end(nlh, data);
 	mnl_attr_nest_end(nlh, info);
 }
 
 static void put_vlan(struct nlmsghdr *nlh)
 {
-	put_info(nlh, "vlan", true);
+	put_info(nlh, "vlan", true, VLAN_FLAG_REORDER_HDR);
 }
 
 static void put_vlan_without_number(struct nlmsghdr *nlh)
 {
-	put_info(nlh, "vlan", false);
+	put_info(nlh, "vlan", false, VLAN_FLAG_REORDER_HDR);
 }
 
-/* The same attribute means something else there. */
+static void put_vlan_with_tags_left(struct nlmsghdr *nlh)
+{
+	put_info(nlh, "vlan", true, VLAN_FLAG_GVRP);
+}
+
+/* The same attributes mean something else there. */
 static void put_bridge(struct nlmsghdr *nlh)
 {
-	put_info(nlh, "bridge", true);
+	put_info(nlh, "bridge", true, 0);
 }
 
 static void test_vlans(void **state)
@@ -72,6 +80,9 @@ static void test_vlans(void **state)
 	assert_int_equal(link_with(ARPHRD_ETHER, IFF_BROADCAST, put_vlan_without_number).vlan, 0);
 	assert_int_equal(link_with(ARPHRD_ETHER, IFF_BROADCAST, put_bridge).vlan, 0);
 	assert_int_equal(link_of_kind(ARPHRD_ETHER, IFF_BROADCAST).vlan, 0);
+	assert_true(link_with(ARPHRD_ETHER, IFF_BROADCAST, put_vlan).steerable);
+	assert_true(link_with(ARPHRD_ETHER, IFF_BROADCAST, put_bridge).steerable);
+	assert_false(link_with(ARPHRD_ETHER, IFF_BROADCAST, put_vlan_with_tags_left).steerable);
 }
 
 static void test_kinds(void **state)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 links.py: what holds of a WAN whatever its device is: what the provider sees of users' traffic on it, octet by octet;
-sizes; bulk; and failovers between it and an Ethernet WAN. The test modules that import these tests say what their lab is
-made of: LAB = {"options", "wans", "part" (where its client is), "sizes": {number of a WAN that is tried: its MTU}}
+sizes; bulk; and failovers between it and an Ethernet WAN. The test modules that import these tests say what their lab
+is made of: LAB = {"options", "wans", "part" (where its client is), "sizes": {number of a WAN that is tried: its MTU}}
 """
 
 import contextlib
@@ -85,8 +85,9 @@ def wire(ip):
 
 class Wires:
     """
-    What the providers see of users' traffic on each WAN, as Seen(WAN, up, IP packet), checksums verified. Only what has
-    the address in it is taken to pieces: probes alone come faster than that is done here.
+    What the providers see of users' traffic on each WAN, as Seen(WAN, up, IP packet), checksums verified; not that of a
+    VLAN on its parent. Only what has the address in it is taken to pieces: probes alone come faster than that is done
+    here.
     """
 
     def __init__(self, lab, address):
@@ -103,7 +104,7 @@ class Wires:
     def seen(self):
         """Since the last call."""
         frames = [(number, frame) for number, one in self.wires.items() for frame in one.frames()]
-        frames = [(number, frame) for number, frame in frames if self.address in frame.data and frame.ip is not None]
+        frames = [(number, frame) for number, frame in frames if self.address in frame.data and frame.vlan is None]
         return [Seen(n, not f.outgoing, f.ip if f.partial else whole(f.ip)) for n, f in frames]
 
 

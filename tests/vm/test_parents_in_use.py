@@ -74,4 +74,4 @@ def test_bridge_of_two_ports(lab, ip):
         assert EXCHANGES["udp"](lab, ip, to=ip.client2, server="client2", timeout_s=10, port=9100) == ip.client
         frame = wires["client2"].wait(lambda f: f.ip is not None and UDP in f.ip and f.ip[UDP].dport == 9100)
         assert (frame.packet.src, hops(frame.ip)) == (mac(lab, "client", "lan"), 64)
-        assert not flows(lab.daemon, dport=9100)
+        assert not flows(lab.daemon, dst=ip.client2)

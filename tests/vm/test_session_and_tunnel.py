@@ -44,6 +44,8 @@ def test_tunnel_over_another_wan(lab, ip):
     far = "198.19.3.1"
     peer = lab.run("router", "wg", "show", "wan3", "peers").stdout.strip()
     endpoint = lab.run("router", "wg", "show", "wan3", "endpoints").stdout.split()[-1]
+    lab.run("inet", "sysctl", "-qw", "net.ipv4.ip_forward=1")  # between two providers
+    lab.ip("router", "link", "set", "line3", "down")  # or both ends go back to it
     lab.ip("router", "route", "add", far, "via", "198.18.2.1", "dev", "wan2")
     lab.run("router", "wg", "set", "wan3", "peer", peer, "endpoint", f"{far}:51820")
     try:
@@ -54,6 +56,7 @@ def test_tunnel_over_another_wan(lab, ip):
             assert_out_and_in(inner.seen(), 3, ip)
             assert {(one.wan, one.ip.src, one.ip.dst) for one in outer.seen() if one.up} == {(2, "198.18.2.2", far)}
     finally:
+        lab.ip("router", "link", "set", "line3", "up")
         lab.run("router", "wg", "set", "wan3", "peer", peer, "endpoint", endpoint)
         lab.ip("router", "route", "delete", far)
         wait_up(lab.daemon)

@@ -39,7 +39,7 @@ struct wh_link {
 	char master[IFNAMSIZ]; /* the bridge it is a port of, or empty */
 	uint8_t mac[ETH_ALEN];
 	bool has_mac;	/* an Ethernet device */
-	bool steerable; /* of a kind that we can stand on: Ethernet, or packets that begin with IP */
+	bool steerable; /* of a kind that we can stand on: Ethernet without tags in it, or packets that begin with IP */
 	uint8_t l2_len; /* where steerable: bytes of the link-layer header, 14 or 0 */
 	bool point_to_point;
 	bool up; /* administratively */

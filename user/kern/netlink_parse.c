@@ -10,6 +10,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/if_vlan.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -136,17 +137,19 @@ static bool is_bridge_port(const struct nlattr *linkinfo)
 	return is_kind(by_type[IFLA_INFO_SLAVE_KIND], "bridge");
 }
 
-static uint16_t vlan_of(const struct nlattr *linkinfo)
+/* A VLAN that leaves the tags in its packets ("reorder_hdr off") shows us headers of another length than its device's. */
+static void take_vlan(const struct nlattr *linkinfo, struct wh_link *link)
 {
-	const struct nlattr *by_type[IFLA_INFO_DATA + 1], *data[IFLA_VLAN_ID + 1];
-	uint16_t vlan = 0;
+	const struct nlattr *by_type[IFLA_INFO_DATA + 1], *data[IFLA_VLAN_FLAGS + 1];
+	struct ifla_vlan_flags flags = {.flags = VLAN_FLAG_REORDER_HDR};
 
 	read_nested(linkinfo, by_type, IFLA_INFO_DATA);
 	if (!is_kind(by_type[IFLA_INFO_KIND], "vlan"))
-		return 0;
-	read_nested(by_type[IFLA_INFO_DATA], data, IFLA_VLAN_ID);
-	get_bytes(data[IFLA_VLAN_ID], &vlan, sizeof(vlan));
-	return vlan;
+		return;
+	read_nested(by_type[IFLA_INFO_DATA], data, IFLA_VLAN_FLAGS);
+	get_bytes(data[IFLA_VLAN_ID], &link->vlan, sizeof(link->vlan));
+	get_bytes(data[IFLA_VLAN_FLAGS], &flags, sizeof(flags));
+	link->steerable = link->steerable && (flags.flags & VLAN_FLAG_REORDER_HDR);
 }
 
 static bool has_carrier(unsigned flags, uint8_t operstate)
@@ -200,7 +203,7 @@ static int take_link(struct wh_picture *p, const struct nlmsghdr *nlh, bool *rou
 	l.link.up = info->ifi_flags & IFF_UP;
 	l.link.carrier = has_carrier(info->ifi_flags, get_u8(attr[IFLA_OPERSTATE], 0));
 	l.link.mtu = get_u32(attr[IFLA_MTU], 0);
-	l.link.vlan = vlan_of(attr[IFLA_LINKINFO]);
+	take_vlan(attr[IFLA_LINKINFO], &l.link);
 	if (is_bridge_port(attr[IFLA_LINKINFO]))
 		l.bridge = get_u32(attr[IFLA_MASTER], 0);
 	changed = wh_picture_put_link(p, &l);
