@@ -47,8 +47,8 @@ static void test_ways_of_writing(void **state)
 
 static void test_shipped_files(void **state)
 {
-	static const char *const files[] = {"share/wanhelm.yaml.example", "examples/two-wan.yaml",
-					    "examples/balance.yaml", "examples/ipv6.yaml"};
+	static const char *const files[] = {"share/wanhelm.yaml.example", "docs/examples/two-wan.yaml",
+					    "docs/examples/balance.yaml", "docs/examples/ipv6.yaml"};
 	char error[WH_CONF_ERROR_LEN] = "";
 
 	(void)state;

@@ -158,7 +158,7 @@ static size_t load(const char *path, char *text)
 
 static void test_random_damage(void **state)
 {
-	static const char *const files[N_FILES] = {"share/wanhelm.yaml.example", "examples/ipv6.yaml",
+	static const char *const files[N_FILES] = {"share/wanhelm.yaml.example", "docs/examples/ipv6.yaml",
 						   "docs/examples/retail.yaml", "docs/examples/branch.yaml",
 						   "docs/examples/home-office.yaml"};
 	const char *given = getenv("WH_SEED");
