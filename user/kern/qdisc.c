@@ -30,7 +30,7 @@ static int read_qdisc(const struct nlmsghdr *message, void *data)
 	struct queues *q = data;
 	const char *kind = "";
 
-	if (tc->tcm_ifindex != q->ifindex || tc->tcm_parent == TC_H_INGRESS || tc->tcm_parent == TC_H_CLSACT)
+	if (tc->tcm_ifindex != q->ifindex || tc->tcm_parent == TC_H_INGRESS) /* clsact says the same */
 		return MNL_CB_OK;
 	mnl_attr_parse(message, sizeof(*tc), read_kind, &kind);
 	if (tc->tcm_parent == TC_H_ROOT) {
