@@ -21,6 +21,8 @@ ONLY_AT_LENGTH = {
     "test_bytes": "no-offload|bypass",
     "test_expiry": "IPv6",
     "test_failover": "IPv6|bypass",
+    "test_hairpin": "IPv6.*endpoint|IPv4.*address",
+    "test_l3_devices": "^LAN-|first WAN|second WAN",
     "test_limits": "IPv6",
     "test_mtu": "no-offload",
     "test_programs": "no-offload",
