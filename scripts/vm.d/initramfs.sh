@@ -99,7 +99,7 @@ pack_modules()
 	archive "$WORK/modules"
 }
 
-# Programs that are built and what they need; scripts and tests; the command.
+# Programs that are built and what they need, but for tests that need no other kernel; scripts and tests; the command.
 pack_project()
 {
 	local root=$WORK/project name
@@ -109,7 +109,7 @@ pack_project()
 	for name in share examples; do
 		if [[ -d $PROJECT/$name ]]; then cp -a "$PROJECT/$name" "$place"; fi
 	done
-	(cd "$BUILD" && find . -path ./vm -prune -o -type f \( -perm /111 -o -name '*.bpf.o' \) -print0 |
+	(cd "$BUILD" && find . \( -path ./vm -o -path ./sanitized -o -path ./tests/unit \) -prune -o -type f \( -perm /111 -o -name '*.bpf.o' \) -print0 |
 		cpio --quiet -0 -pdm "$place/build")
 	install -m 755 "$HERE/vm.d/init" "$root/init"
 	printf '%q ' "$@" >"$root/command"

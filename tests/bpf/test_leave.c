@@ -9,6 +9,10 @@
 #define ONLY_0 0x01
 #define ONLY_1 0x02
 
+/* Too old is what is older than that; and an age beyond it, less than any machine has been up that runs this. */
+#define LIMIT_S 15
+#define OLD_S 20
+
 static struct packet udp(unsigned n)
 {
 	return lab_packet(PROTO_UDP, CLIENT_A, (uint16_t)(5000 + n), REMOTE_1, 53);
@@ -232,11 +236,11 @@ static void test_old_session_is_reset(void **state)
 	session_open(1);
 	send_out(&u, 1);
 	come_back();
-	lab_set_old(1, 600);
+	lab_set_old(1, LIMIT_S);
 	send_out(&p, 1);
 	send_out(&u, 1);
 	expect_not_touched();
-	lab_age_flows(700);
+	lab_age_flows(OLD_S);
 	lab_set_alive(ONLY_1);
 	send_out(&young, 1);
 	lab_set_alive(BOTH);
@@ -258,10 +262,10 @@ static void test_old_on_another_wan(void **state)
 	(void)state;
 	fail_over();
 	port = session_open(1);
-	lab_age_flows(700);
+	lab_age_flows(OLD_S);
 	come_back();
-	lab_set_old(0, 600);
-	lab_set_old(2, 600);
+	lab_set_old(0, LIMIT_S);
+	lab_set_old(2, LIMIT_S);
 	assert_int_equal(send_out(&p, 1), port);
 	expect_not_touched();
 }
@@ -274,11 +278,11 @@ static void test_tuple_used_again_is_young(void **state)
 
 	(void)state;
 	session_open(0);
-	lab_age_flows(700);
+	lab_age_flows(OLD_S);
 	assert_true(lab_flow(&p, &before));
 	session_open(0);
 	assert_true(lab_flow(&p, &after));
-	assert_true(after.born_s >= before.born_s + 700);
+	assert_true(after.born_s >= before.born_s + OLD_S);
 }
 
 static void test_sweep_resets_the_old(void **state)
@@ -289,11 +293,11 @@ static void test_sweep_resets_the_old(void **state)
 	(void)state;
 	fail_over();
 	session_open(1);
-	lab_age_flows(700);
+	lab_age_flows(OLD_S);
 	answer_in(&young, 1, send_out(&young, 1), TCP_SYN | TCP_ACK);
 	young = lab_segment(CLIENT_A, 6003, REMOTE_1, 443, TCP_ACK);
 	send_out(&young, 1);
-	lab_sweep_older(1, 600);
+	lab_sweep_older(1, LIMIT_S);
 	assert_int_equal(lab_form()->reset, 1);
 	r = lab_from_lan(&old);
 	expect_reset(&r, &old);

@@ -43,6 +43,7 @@ def test_vlan_and_parent_are_kept_apart(lab, ip):
     family = wire(ip)
     with contextlib.ExitStack() as stack:
         line = stack.enter_context(Capture(lab, "isp2", "cust0"))
+        inside = stack.enter_context(Capture(lab, "client", "lan"))  # below client3's VLAN
         stack.enter_context(serve(lab, family, 9000))
         for number, tag in ((2, None), (3, tag_of(lab, "wan3"))):
             prefer(lab, number)
@@ -51,9 +52,11 @@ def test_vlan_and_parent_are_kept_apart(lab, ip):
             sent = line.wait(lambda f, n=number: f.data.endswith(b"there %d" % n), 10)
             assert (sent.ip.src, sent.vlan) == (ip.wan(number), tag)
             answer = family.ip(ip.server, ip.wan(number)) / UDP(sport=9000, dport=sent.ip[UDP].sport) / b"back"
+            inside.frames()
             for wrong in {None, tag_of(lab, "wan3"), 999} - {tag}:
                 line.send(tagged(lab, wrong, answer))
             assert is_silent(client, 1)
+            assert not [frame for frame in inside.frames() if frame.data.endswith(b"back")]
             line.send(tagged(lab, tag, answer))
             assert client.recv(100) == b"back"
 
