@@ -18,7 +18,7 @@ from test_scale import SINK
 from wire import V4
 
 LAB = {"wans": 2, "options": ["--masquerade"]}
-ENDPOINTS, DESTINATIONS = 4000, 10
+ENDPOINTS, DESTINATIONS = 10000, 10
 FLOWS = ENDPOINTS * DESTINATIONS
 LINES = 1024
 # A few turns on a busy machine say little.
@@ -91,11 +91,16 @@ def test_first_packets(lab, fill):
         for name, way in ways.items():
             took[name].append(way())
     medians = {name: statistics.median(times) for name, times in took.items()}
+    # Of what followed each other: whatever else the machine did meanwhile, it did to both.
+    to_one, to_kernel = (
+        statistics.median(ours / other for ours, other in zip(took["all lines"], took[name]))
+        for name in ("one line", "kernel")
+    )
     figure(
         f"a new flow's first packet, {FLOWS} flows, {len(took['kernel'])} turns, us",
         **{name.replace(" ", "_"): f"{median:.2f}" for name, median in medians.items()},
-        all_to_one=f"{medians['all lines'] / medians['one line']:.3f}",
-        all_to_kernel=f"{medians['all lines'] / medians['kernel']:.3f}",
+        all_to_one=f"{to_one:.3f}",
+        all_to_kernel=f"{to_kernel:.3f}",
     )
-    assert medians["all lines"] <= MOST_LINES * medians["one line"]
-    assert medians["all lines"] <= MOST_KERNEL * medians["kernel"]
+    assert to_one <= MOST_LINES
+    assert to_kernel <= MOST_KERNEL
