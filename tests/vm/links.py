@@ -34,7 +34,7 @@ failback: {{hold: 500ms}}
 wans:
 {wans}
 probes:
-  default: {{targets: ["icmp:203.0.113.1", "icmp:2001:db8:203::1"], interval: 500ms, timeout: 1s, up-after: 3}}
+  default: {{targets: ["icmp:203.0.113.1", "icmp:2001:db8:203::1"], interval: 500ms, timeout: 2s, up-after: 3}}
 classes: {{default: {{prefer: [{order}]}}}}
 """
 
@@ -329,6 +329,8 @@ def assert_failover(lab, old, new):
     """With a live socket and a live session in both families; and back."""
     prefer(lab, old, new)
     with contextlib.ExitStack() as stack:
+        for ip in FAMILIES:
+            wait_for(lambda i=ip: way_of_new(lab, i) == i.wan(old), PATIENCE_S, f"new flows by wan{old}")
         lives = [Live(lab, ip, stack) for ip in FAMILIES]
         for live in lives:
             assert live.echoed_from() == live.ip.wan(old)
