@@ -13,8 +13,8 @@ from scapy.layers.l2 import Dot1Q, Ether
 from slow import families
 from inside import Capture, is_silent, mac, open_socket  # isort: skip
 from links import (  # noqa: F401  pylint: disable=unused-import
-    EXCHANGES, healed, hops, lab, prefer, pytest_generate_tests, test_bulk, test_bytes, test_failover_from_ethernet,
-    test_failover_to_ethernet, test_own_traffic, test_size, wire,
+    EXCHANGES, healed, hops, lab, packed, prefer, pytest_generate_tests, test_bulk, test_bytes,
+    test_failover_from_ethernet, test_failover_to_ethernet, test_own_traffic, test_size, verified, wire,
 )
 from steering import flows  # isort: skip
 from wire import serve  # isort: skip
@@ -72,8 +72,8 @@ def test_bridge_of_two_ports(lab, ip):
             for kind, exchange_ in EXCHANGES.items():
                 assert exchange_(lab, ip, part=part, times=3, timeout_s=10) == ip.wan(1), (part, kind)
         for part, tap in wires.items():
-            heard = [frame.ip for frame in tap.frames() if not frame.outgoing and frame.ip is not None]
-            assert {one.dst for one in heard if one.src == ip.server} == {addresses[part]}
+            heard = [frame for frame in tap.frames() if not frame.outgoing and packed(ip.server) in frame.data]
+            assert {verified(frame).dst for frame in heard} == {addresses[part]}
         assert EXCHANGES["udp"](lab, ip, to=ip.client2, server="client2", timeout_s=10, port=9100) == ip.client
         frame = wires["client2"].wait(lambda f: f.ip is not None and UDP in f.ip and f.ip[UDP].dport == 9100)
         assert (frame.packet.src, hops(frame.ip)) == (mac(lab, "client", "lan"), 64)
