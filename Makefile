@@ -26,7 +26,7 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Iinclu
 LDLIBS    = $(shell pkg-config --libs $(LIBS)) -lresolv -lm
 
 # What stands in which folder is what it is linked into; a new file is found by itself.
-BPF     := steer4 steer6 sweep4 sweep6 explain4 explain6 bind4 bind6
+BPF     := steer4 steer6 xdp4 xdp6 sweep4 sweep6 explain4 explain6 bind4 bind6
 DAEMON  := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/dns/*.c user/kern/*.c user/prober/*.c user/ctl/*.c user/daemon/*.c)
 COMMAND := $(wildcard user/lib/*.c user/model/*.c user/conf/*.c user/kern/*.c user/ctl/*.c user/cli/*.c)
 UNIT    := $(wildcard tests/unit/test_*.c)
@@ -51,6 +51,10 @@ $(Q)$(CLANG) $(BPFFLAGS) -DWH_FAMILY=$* -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o 
 endef
 
 $(B)/steer%.bpf.o: bpf/steer_tc.bpf.c $(B)/.deps
+	$(compile_bpf)
+
+$(B)/xdp%.bpf.o: BPFFLAGS += -DWH_XDP
+$(B)/xdp%.bpf.o: bpf/steer_xdp.bpf.c $(B)/.deps
 	$(compile_bpf)
 
 $(B)/sweep%.bpf.o: bpf/sweep.bpf.c $(B)/.deps

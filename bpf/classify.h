@@ -206,9 +206,9 @@ static __always_inline void note_class(__u8 class)
 }
 
 /* The LAN by which a packet came that the kernel sends, or WH_IN_ROUTER: the router's own, or from where no LAN is. */
-static __always_inline __u32 came_by(const struct __sk_buff *skb)
+static __always_inline __u32 came_by(const ctx_t *ctx)
 {
-	__u32 ifindex = CTX_LOAD(skb, ingress_ifindex);
+	__u32 ifindex = CTX_LOAD(ctx, ingress_ifindex);
 	struct wh_device *device = bpf_map_lookup_elem(&wh_devices, &ifindex);
 
 	return device && device->role == WH_ROLE_LAN ? device->number : WH_IN_ROUTER;

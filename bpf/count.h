@@ -5,7 +5,7 @@
 #ifndef WH_BPF_COUNT_H
 #define WH_BPF_COUNT_H
 
-#include "ctx_tc.h"
+#include "ctx.h"
 #include "maps.h"
 
 static __always_inline void count_reason(__u32 reason)

@@ -18,6 +18,8 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
+typedef struct __sk_buff ctx_t;
+
 #define VERDICT_NEXT (-1) /* TCX_NEXT, TC_ACT_UNSPEC */
 #define VERDICT_DROP 2	  /* TCX_DROP, TC_ACT_SHOT */
 
@@ -309,6 +311,13 @@ static __always_inline int ctx_send_next_hop(struct __sk_buff *skb, __u32 ifinde
 	__builtin_memcpy(&next.ipv6_nh, next_hop_be, sizeof(*next_hop_be)); /* a union with ipv4_nh */
 	ctx_set_mark(skb, WH_MARK_DONE);
 	return bpf_redirect_neigh(ifindex, &next, sizeof(next), 0);
+}
+
+/* Send by `ifindex` to whom the kernel's own route there and its neighbours say.  From ingress only. */
+static __always_inline int ctx_send_routed(struct __sk_buff *skb, __u32 ifindex)
+{
+	ctx_set_mark(skb, WH_MARK_DONE);
+	return bpf_redirect_neigh(ifindex, NULL, 0, 0);
 }
 
 /* Send by `ifindex`; the Ethernet header is already right. */

@@ -14,6 +14,7 @@
 #include <wanhelm/flow.h>
 #include <wanhelm/sweep.h>
 #include <wanhelm/wan.h>
+#include <wanhelm/wire.h>
 
 #if WH_FAMILY == 4
 #define OF_FAMILY(name) name##4
@@ -70,13 +71,18 @@ typedef struct wh_pending pending_t;
 #define wh_sweep_run OF_FAMILY(wh_sweep_run)
 #define wh_explain_run OF_FAMILY(wh_explain_run)
 #define wh_note_bind OF_FAMILY(wh_note_bind)
+#define wh_xdp OF_FAMILY(wh_xdp)
 
 /*
  * What few packets need stands in global functions: the verifier looks at each once, apart from its callers, and their
  * stack is used only while they run.  They take at most five arguments: the context, numbers, and pointers to data
  * without pointers in it, which must be looked at for NULL.
  */
+#ifdef WH_XDP /* in the driver's programs there are none, and what nobody calls is not compiled */
+#define COLD static __attribute__((noinline, unused))
+#else
 #define COLD __attribute__((noinline))
+#endif
 /* The same for the stack's sake only, where pointers into maps are handed on: looked at anew for each caller. */
 #define APART static __attribute__((noinline, unused))
 

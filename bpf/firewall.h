@@ -62,14 +62,6 @@ static __always_inline pending_t *pending_of_client(const struct packet *p)
 	return pending && !(pending->flags & WH_FLOW_FOREIGN) ? pending : NULL;
 }
 
-/* Whether rules or routes have changed since the kernel accepted the flow. */
-static __always_inline int is_outdated(const flow_t *flow)
-{
-	struct wh_steer *all = steer_global();
-
-	return all && flow->accepted != (__u16)all->firewall.generation && !(flow->flags & WH_FLOW_PROBE);
-}
-
 /* Whether the flow can be shown once more: conntrack has forgotten what it saw of it. */
 static __always_inline int can_show_again(const struct route *r)
 {
@@ -95,7 +87,7 @@ APART int learn_lan(const struct packet *p, flow_t *flow)
 	reply = reply_find(p, flow);
 	if (reply) {
 		reply->lan = flow->lan = pending->lan;
-		__builtin_memcpy(reply->client_mac, pending->client_mac, ETH_ALEN);
+		reply_learn(reply, pending->lan, pending->client_mac);
 	}
 	return 0;
 }

@@ -92,6 +92,7 @@ static __always_inline void reply_init(const struct packet *p, const struct orig
 	reply->class = from->class;
 	reply->flags = from->flags;
 	__builtin_memcpy(reply->client_mac, from->client_mac, ETH_ALEN);
+	reply->neighbours = neighbours_of(from->lan);
 }
 
 /* The flow's address on the WAN and what that makes of it. 0 or -reason. */
@@ -133,7 +134,7 @@ static __always_inline void flow_init(flow_t *flow, const struct origin *from, _
 	flow->line = from->line;
 	flow->policy = from->policy;
 	flow->lan = from->lan;
-	flow->mac_tag = fold_mac(from->client_mac);
+	flow->mac_tag = fold_mac(from->client_mac) ^ neighbours_of(from->lan);
 	flow->accepted = all ? all->firewall.generation : 0;
 	flow->seen_ns = now_ns;
 	flow->born_s = now_ns / 1000000000ULL;

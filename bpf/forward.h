@@ -6,9 +6,9 @@
 #define WH_BPF_FORWARD_H
 
 #include "flow.h"
-#include "lane.h"
 #include "mss.h"
 #include "names.h"
+#include "refresh.h"
 #include "rewrite.h"
 #include "slow.h"
 
@@ -26,14 +26,14 @@ static __always_inline int is_elsewhere(const flow_t *flow, __u32 ifindex)
 	return !lan || lan->ifindex != ifindex;
 }
 
-/* The client's MAC changed (another box took its address): its answers go to the new one. */
-static __always_inline void learn_client_mac(const struct packet *p, const struct route *r)
+/* The client's MAC changed (another box took its address), or may have: its answers go to the new one. */
+static __always_inline void learn_client_mac(const struct packet *p, const struct route *r, __u16 mac_tag)
 {
 	reply_t *reply = reply_find(p, r->flow);
 
 	if (reply) {
-		__builtin_memcpy(reply->client_mac, p->src_mac, ETH_ALEN);
-		r->flow->mac_tag = p->mac_tag;
+		reply_learn(reply, r->flow->lan, p->src_mac);
+		r->flow->mac_tag = mac_tag;
 	}
 }
 
@@ -49,17 +49,12 @@ static __always_inline void learn_via(const struct packet *p, const struct route
 
 static __always_inline void tcp_refresh(const struct packet *p, flow_t *flow, __u64 now_ns)
 {
-	__u8 seen = tcp_seen(p);
-
 	if (is_tcp_opening(p)) { /* a new session under an old tuple */
-		flow->tcp = seen;
+		flow->tcp = tcp_seen(p);
 		flow->born_s = now_ns / 1000000000ULL;
-	} else if (((flow->tcp & ~WH_TCP_RST) | seen) != flow->tcp) {
-		flow->tcp = (flow->tcp & ~WH_TCP_RST) | seen; /* who speaks on was not reset */
 	}
-	if (p->tcp_flags & SEGMENT_ACK)
-		flow->ack_be = p->tcp_ack_be;
-	if (seen & WH_TCP_RST) {
+	tcp_note(p, flow);
+	if (p->tcp_flags & SEGMENT_RST) {
 		reply_t *reply = reply_find(p, flow);
 
 		if (reply)
@@ -70,18 +65,19 @@ static __always_inline void tcp_refresh(const struct packet *p, flow_t *flow, __
 static __always_inline void flow_refresh(const struct packet *p, const struct route *r, __u32 line_len)
 {
 	flow_t *flow = r->flow;
+	__u16 mac_tag;
 
-	flow->seen_ns = r->now_ns;
-	flow->tx_packets += 1;
-	flow->tx_bytes += line_len;
+	flow_count(flow, r->now_ns, line_len);
 	if (p->proto == IPPROTO_TCP && p->kind == PACKET_WHOLE)
 		tcp_refresh(p, flow, r->now_ns);
 	if (at_egress(r->via)) {
 		if ((flow->flags & FLOW_BY_KERNEL) == WH_FLOW_KERNEL && flow->lan != r->via)
 			learn_via(p, r);
-	} else if (flow->mac_tag != p->mac_tag) {
-		learn_client_mac(p, r);
+		return;
 	}
+	mac_tag = p->mac_tag ^ neighbours_of(flow->lan);
+	if (flow->mac_tag != mac_tag)
+		learn_client_mac(p, r, mac_tag);
 }
 
 /* Translated: leaves by its WAN, or turns around there to a client of ours (RFC 4787 REQ-9). A verdict or -reason. */
@@ -104,7 +100,7 @@ static __always_inline int send_out(struct __sk_buff *skb, const struct packet *
 	}
 	if (!wan->l2_len)
 		return ctx_send(skb, wan->ifindex);
-	if (ip->flags & WH_WAN_GATEWAY_MAC) {
+	if ((ip->flags & WH_WAN_GATEWAY_MAC) && (at_egress(r->via) || are_gateways_fresh(r->now_ns))) {
 		if (ctx_set_ethernet(skb, wan->l2_len, ip->gateway_mac, wan->mac))
 			return -WH_REASON_MALFORMED;
 		return ctx_send(skb, wan->ifindex);
@@ -143,16 +139,6 @@ static __always_inline int send_out_cut(struct __sk_buff *skb, const struct pack
 		return -WH_REASON_MALFORMED;
 	reason = slow_fragment(skb, wan->ifindex, wan->l2_len, wan->mtu);
 	return reason == VERDICT_DROP && is_fragment(p) && at_egress(r->via) ? swallow(skb) : reason;
-}
-
-static __always_inline addr_t external_read(const flow_t *flow)
-{
-	addr_t external;
-
-#pragma unroll
-	for (unsigned i = 0; i < ADDR_WORDS; i++)
-		((__be32 *)&external)[i] = ((const volatile __be32 *)&flow->external_be)[i];
-	return external;
 }
 
 /* From the LAN, the prober or (at egress) the kernel out by the flow's WAN. */
@@ -195,15 +181,6 @@ APART int forward_out(struct __sk_buff *skb, struct packet *p, struct route *r)
 
 /* --- in ------------------------------------------------------------------------------------------------- */
 
-/* What its class may receive by that WAN. 0 or -reason. */
-static __always_inline int pay_received(__u32 line_len, __u32 wan, const reply_t *reply)
-{
-	struct wh_lane *lane = lane_of(reply->class, wan);
-	__u64 leave_ns;
-
-	return lane && lane->down.price ? rate_pay(&lane->down, line_len, bpf_ktime_get_ns(), &leave_ns) : 0;
-}
-
 /*
  * How far a RST may be ahead of what the client has acknowledged.  Only what stands exactly there ends the session at
  * once (RFC 5961 §3), but what the server sent just before, the client has not acknowledged yet.
@@ -238,17 +215,14 @@ APART int reply_reset(const struct packet *p, reply_t *reply)
 	return 0;
 }
 
-static __always_inline void reply_refresh(const struct packet *p, __u32 wan, reply_t *reply, __u32 line_len)
+static __always_inline void reply_refresh(const struct packet *p, __u32 wan, reply_t *reply, __u32 line_len,
+					  __u64 now_ns)
 {
-	reply->rx_packets += 1;
-	reply->rx_bytes += line_len;
 	if ((p->tcp_flags & SEGMENT_RST) || (reply->tcp & WH_TCP_RST))
 		reply_reset(p, reply);
 	if (p->tcp_flags & SEGMENT_SYN)
 		reply->tcp = tcp_seen(p); /* perhaps a new session under an old tuple */
-	else if (p->tcp_flags & SEGMENT_FIN)
-		reply->tcp |= WH_TCP_FIN;
-	count_heard(reply->class, wan, line_len, bpf_ktime_get_ns());
+	reply_count(p, wan, reply, line_len, now_ns);
 }
 
 /* Un-translated: for the kernel, which brought the flow; it sees it come in where it sent. */
@@ -263,17 +237,6 @@ static __always_inline int send_up(struct __sk_buff *skb, __u32 wan, const reply
 	if (ctx_set_ethernet(skb, via->l2_len, via->mac, wan_ip(via)->gateway_mac))
 		return -WH_REASON_MALFORMED;
 	return ctx_receive(skb, via->ifindex, WH_MARK_DONE);
-}
-
-static __always_inline struct rewrite reply_rewrite(const struct packet *p, const reply_t *reply)
-{
-	struct rewrite in = {.from_be = p->dst_be,
-			     .to_be = reply->client_be,
-			     .port_from_be = p->proto == PROTO_ICMP_OF_FAMILY ? p->sport_be : p->dport_be,
-			     .port_to_be = reply->client_port_be,
-			     .hop = !(reply->flags & WH_FLOW_KERNEL)};
-
-	return in;
 }
 
 /* Whether it answers a client's question, and not the prober's. */
@@ -295,6 +258,8 @@ static __always_inline int send_in(struct __sk_buff *skb, const struct packet *p
 		return VERDICT_DROP;
 	if (!fits)
 		return slow_fragment(skb, lan->ifindex, lan->l2_len, lan->mtu);
+	if (lan->l2_len && reply->neighbours != neighbours_of(reply->lan))
+		return ctx_send_routed(skb, lan->ifindex);
 	return ctx_send(skb, lan->ifindex);
 }
 
@@ -302,15 +267,16 @@ APART int forward_in(struct __sk_buff *skb, struct packet *p, __u32 wan, reply_t
 {
 	struct rewrite in = reply_rewrite(p, reply);
 	__u32 number = reply->lan, line_len = ctx_line_len(skb, p->l3_len, headers_len(p));
+	__u64 now_ns = bpf_ktime_get_ns();
 	struct wh_wan *row = wan_row(wan);
 	struct wh_lan *lan;
 	int reason, fits;
 
 	if (reply->flags & WH_FLOW_KERNEL) {
-		reason = pay_received(line_len, wan, reply);
+		reason = pay_received(line_len, wan, reply, now_ns);
 		if (reason)
 			return reason;
-		reply_refresh(p, wan, reply, line_len);
+		reply_refresh(p, wan, reply, line_len, now_ns);
 		if (row)
 			mss_clamp(skb, p, row->mtu);
 		reason = rewrite(skb, p, &in);
@@ -325,10 +291,10 @@ APART int forward_in(struct __sk_buff *skb, struct packet *p, __u32 wan, reply_t
 	p->mtu = lan->mtu;
 	if (!fits && (p->dont_fragment || CTX_LOAD(skb, gso_size)))
 		return -WH_REASON_TOO_BIG;
-	reason = pay_received(line_len, wan, reply);
+	reason = pay_received(line_len, wan, reply, now_ns);
 	if (reason)
 		return reason;
-	reply_refresh(p, wan, reply, line_len);
+	reply_refresh(p, wan, reply, line_len, now_ns);
 	mss_clamp(skb, p, row->mtu);
 	reason = rewrite(skb, p, &in);
 	return reason ? reason : send_in(skb, p, reply, lan, fits);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * ip4.h: what is IPv4's own in the pipeline: its header, ICMP's numbers.  ip6.h has the same functions.
+ * ip4.h: what is IPv4's own in the pipeline: its fixed header, ICMP's numbers.  ip6.h has the same functions; ip4_skb.h has
+ * what looks further into a packet.
  */
 #ifndef WH_BPF_IP4_H
 #define WH_BPF_IP4_H
@@ -70,17 +71,12 @@ static __always_inline struct wh_addr6 mapped_addr(const addr_t *a)
 	return mapped;
 }
 
-/* The header's own checksum (RFC 1812 §5.2.2); header_len is a multiple of four. */
-static __always_inline int ip_checksum_right(struct __sk_buff *skb, const struct iphdr *ip, __u32 header_len)
+/* The header's own checksum (RFC 1812 §5.2.2), where it has no options. */
+static __always_inline int plain_checksum_right(const struct iphdr *ip)
 {
 	const __u32 *words = (const __u32 *)ip;
 	__u64 sum = 0;
 
-	if (header_len > sizeof(*ip)) {
-		__s64 long_sum = sum_packet(skb, wh_l2_len, header_len);
-
-		return long_sum >= 0 && fold(long_sum) == 0xffff;
-	}
 #pragma unroll
 	for (int i = 0; i < 5; i++)
 		sum += words[i];
@@ -89,41 +85,8 @@ static __always_inline int ip_checksum_right(struct __sk_buff *skb, const struct
 	return fold((__s64)sum) == 0xffff;
 }
 
-/* Loose and strict source routes (RFC 1812 §5.3.13.4 lets a router refuse them). */
-COLD int is_source_routed(struct __sk_buff *skb, __u32 header_len)
+static __always_inline void read_ip(const struct iphdr *ip, struct packet *p)
 {
-	__u32 at = sizeof(struct iphdr);
-	__u8 option[2];
-
-	for (int i = 0; i < 40 && at + 1 < header_len; i++) {
-		if (bpf_skb_load_bytes(skb, wh_l2_len + at, option, sizeof(option)) || option[0] == 0)
-			return 0;
-		if (option[0] == 131 || option[0] == 137)
-			return 1;
-		at += option[0] == 1 || option[1] < 2 ? 1 : option[1];
-	}
-	return 0;
-}
-
-/* Addresses, lengths, kind; *l4_len bytes of L4 stand at *l4_at, whose bounds the verifier forgets of p->l4_offset. */
-static __always_inline int parse_ip(struct __sk_buff *skb, struct packet *p, __u32 *l4_at, __u32 *l4_len)
-{
-	struct iphdr *ip;
-	__u32 header_len, offset;
-
-	/* Whole headers in the linear part: then a header that does not fit is truly cut short. */
-	if (ctx_pull(skb, wh_l2_len + IP_HEADER_MAX + 60))
-		return -WH_REASON_MALFORMED;
-	ip = ctx_data(skb) + wh_l2_len;
-	if ((void *)(ip + 1) > ctx_end(skb))
-		return -WH_REASON_MALFORMED;
-	header_len = ip->ihl * 4;
-	p->l3_len = bpf_ntohs(ip->tot_len);
-	if (ip->version != 4 || header_len < sizeof(*ip) || p->l3_len < header_len ||
-	    p->l3_len > ctx_len(skb) - wh_l2_len || !ip_checksum_right(skb, ip, header_len))
-		return -WH_REASON_MALFORMED;
-	if (header_len > sizeof(*ip) && is_source_routed(skb, header_len))
-		return -WH_REASON_SOURCE_ROUTE;
 	p->src_be = ip->saddr;
 	p->dst_be = ip->daddr;
 	p->proto = ip->protocol;
@@ -131,23 +94,30 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct packet *p, __u
 	p->dscp = ip->tos >> 2;
 	p->fragment_id_be = ip->id;
 	p->dont_fragment = !!(ip->frag_off & bpf_htons(IP_DF));
-	p->l4_offset = *l4_at = wh_l2_len + header_len;
-	*l4_len = p->l3_len - header_len;
-	offset = bpf_ntohs(ip->frag_off) & IP_OFFSET_MASK;
-	if (offset)
-		p->kind = PACKET_LATER_FRAGMENT;
-	else if (ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS))
-		p->kind = PACKET_FIRST_FRAGMENT;
-	return 0;
+	p->l3_len = bpf_ntohs(ip->tot_len);
+	p->l4_offset = wh_l2_len + ip->ihl * 4;
+}
+
+typedef struct iphdr ip_header_t;
+
+/* A header as almost all have it: right, without options, of no fragment; then *p says what it says. */
+static __always_inline int parse_plain_ip(const struct iphdr *ip, struct packet *p)
+{
+	if (*(const __u8 *)ip != 0x45 || (ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_OFFSET_MASK)) ||
+	    !plain_checksum_right(ip))
+		return 0;
+	read_ip(ip, p);
+	p->l4_offset = wh_l2_len + sizeof(*ip); /* the same, as a constant */
+	return p->l3_len >= sizeof(*ip);
 }
 
 /* One end's address and, where `hop` is 1, the time to live, in one pass over the header's checksum (RFC 1624). */
-static __always_inline int rewrite_ip(struct __sk_buff *skb, const addr_t *from, const addr_t *to, int source, __u8 hop)
+static __always_inline int rewrite_ip(ctx_t *ctx, const addr_t *from, const addr_t *to, int source, __u8 hop)
 {
-	struct iphdr *ip = ctx_data(skb) + wh_l2_len;
+	struct iphdr *ip = ctx_data(ctx) + wh_l2_len;
 	__u32 sum;
 
-	if ((void *)(ip + 1) > ctx_end(skb))
+	if ((void *)(ip + 1) > ctx_end(ctx))
 		return -WH_REASON_MALFORMED;
 	sum = (__u16)~ip->check;
 	sum += (__u16) ~(*from & 0xffff) + (__u16) ~(*from >> 16) + (*to & 0xffff) + (*to >> 16);
@@ -162,23 +132,16 @@ static __always_inline int rewrite_ip(struct __sk_buff *skb, const addr_t *from,
 }
 
 /* RFC 2474: the upper six bits; those of congestion notification stay (RFC 3168). */
-static __always_inline void rewrite_dscp(struct __sk_buff *skb, __u8 dscp)
+static __always_inline void rewrite_dscp(ctx_t *ctx, __u8 dscp)
 {
-	struct iphdr *ip = ctx_data(skb) + wh_l2_len;
+	struct iphdr *ip = ctx_data(ctx) + wh_l2_len;
 	__u32 sum;
 
-	if ((void *)(ip + 1) > ctx_end(skb))
+	if ((void *)(ip + 1) > ctx_end(ctx))
 		return;
 	sum = (__u16)~ip->check + (__u16)~bpf_htons(ip->tos) + bpf_htons(dscp << 2 | (ip->tos & 3));
 	ip->check = (__u16)~fold(sum);
 	ip->tos = dscp << 2 | (ip->tos & 3);
-}
-
-/* Another identifier for a fragment. */
-static __always_inline void rewrite_id(struct __sk_buff *skb, __be16 from, __be16 to)
-{
-	bpf_l3_csum_replace(skb, wh_l2_len + __builtin_offsetof(struct iphdr, check), from, to, 2);
-	bpf_skb_store_bytes(skb, wh_l2_len + __builtin_offsetof(struct iphdr, id), &to, sizeof(to), 0);
 }
 
 /* The head of a packet of our own. */
@@ -198,8 +161,6 @@ static __always_inline void make_ip(struct iphdr *ip, const addr_t *src, const a
 	ip->check = (__u16)~fold(bpf_csum_diff(NULL, 0, (__be32 *)ip, sizeof(*ip), 0));
 }
 
-typedef struct iphdr ip_header_t;
-
 /* The sum of the pseudo header; ICMP has none. */
 static __always_inline __s64 pseudo_sum(const addr_t *src, const addr_t *dst, __u8 proto, __u32 l4_len)
 {
@@ -210,44 +171,6 @@ static __always_inline __s64 pseudo_sum(const addr_t *src, const addr_t *dst, __
 	} pseudo = {*src, *dst, 0, proto, bpf_htons(l4_len)};
 
 	return proto == IPPROTO_ICMP ? 0 : bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
-}
-
-/* The header of a quoted packet (RFC 792): where its L4 begins, or -reason. */
-struct quoted_ip {
-	addr_t src_be;
-	addr_t dst_be;
-	__u8 proto;
-	__u32 header_len;
-};
-
-#define QUOTED_SRC __builtin_offsetof(struct iphdr, saddr)
-#define QUOTED_DST __builtin_offsetof(struct iphdr, daddr)
-
-static __always_inline int parse_quoted(struct __sk_buff *skb, __u32 at, struct quoted_ip *q)
-{
-	struct iphdr ip;
-	__s64 sum;
-
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
-		return -WH_REASON_MALFORMED;
-	sum = sum_packet(skb, at, ip.ihl * 4);
-	if (sum < 0 || fold(sum) != 0xffff)
-		return -WH_REASON_CHECKSUM; /* RFC 5508 REQ-3 a */
-	if (ip.frag_off & bpf_htons(IP_OFFSET_MASK))
-		return -WH_REASON_UNTRANSLATABLE; /* of a later fragment: it names no ports */
-	q->src_be = ip.saddr;
-	q->dst_be = ip.daddr;
-	q->proto = ip.protocol;
-	q->header_len = ip.ihl * 4;
-	return 0;
-}
-
-/* A quoted address changed, and with it the quoted header's checksum: both cancel out in any sum around them. */
-static __always_inline __s64 quoted_readdress(struct __sk_buff *skb, __u32 at, const addr_t *from, const addr_t *to,
-					      __s64 change)
-{
-	bpf_l3_csum_replace(skb, at + __builtin_offsetof(struct iphdr, check), *from, *to, 4);
-	return change;
 }
 
 #endif

@@ -137,6 +137,13 @@ struct {
 	__type(value, struct wh_meta);
 } wh_meta SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wh_wires);
+} wh_wires SEC(".maps");
+
 /* Written at start and reload; the data plane keeps account in it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -78,8 +78,10 @@ static __always_inline int move_pin(const struct packet *p, flow_t *flow, union 
 	reply_init(p, &from, &m->reply);
 	/* At egress the frame no longer knows who sent it: the old reply's entry does. */
 	old_reply = reply_at(&m->key, &flow->external_be, old.word);
-	if (old_reply)
+	if (old_reply) {
 		__builtin_memcpy(m->reply.client_mac, old_reply->client_mac, ETH_ALEN);
+		m->reply.neighbours = old_reply->neighbours;
+	}
 	reason = lease_take(p, to, wan, bind, &m->lease);
 	if (reason)
 		return reason;

@@ -6,7 +6,7 @@
 #ifndef WH_BPF_MSS_H
 #define WH_BPF_MSS_H
 
-#include "parse.h"
+#include "parse_skb.h"
 
 #define TCP_OPTION_END 0
 #define TCP_OPTION_NOP 1

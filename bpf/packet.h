@@ -65,6 +65,16 @@ struct packet {
 	__u8 class; /* where it has no flow yet: what it was found to be; 0: not looked at */
 };
 
+/* Which end is rewritten, to what. */
+struct rewrite {
+	addr_t from_be;
+	addr_t to_be;
+	__be16 port_from_be;
+	__be16 port_to_be;
+	__u8 source; /* 1: the source, on the way out; 0: the destination, on the way in */
+	__u8 hop;    /* what is taken from the time to live: 0 where the kernel has done it */
+};
+
 /* The packet of this CPU; off the stack, where two IPv6 addresses are a lot. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

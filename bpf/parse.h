@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * parse.h: one look at a packet's headers, once.
+ * parse.h: one look at a packet's headers, once: where they are plain; parse_skb.h has the look at all others.
  */
 #ifndef WH_BPF_PARSE_H
 #define WH_BPF_PARSE_H
@@ -84,31 +84,28 @@ static __always_inline int parse_l4(struct packet *p, void *l4, __u32 l4_len, vo
 	return 0;
 }
 
-/*
- * 0 with *p filled, -WH_REASON_* else; the addresses are there also for WH_REASON_KERNEL_PROTO.  Of a later
- * fragment only the IP header is known.
- */
-static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
+static __always_inline void read_source_mac(const struct ethhdr *eth, struct packet *p)
 {
-	__u32 l4_at = 0, l4_len = 0;
-	int reason;
+	__builtin_memcpy(p->src_mac, eth->h_source, ETH_ALEN);
+	p->mac_tag = fold_mac(p->src_mac);
+}
 
-	if (!ctx_is_family(skb))
-		return -WH_REASON_KERNEL_PROTO;
-	reason = parse_ip(skb, p, &l4_at, &l4_len);
-	if (reason)
-		return reason;
-	if (wh_l2_len) {
-		struct ethhdr *eth = ctx_data(skb);
+/*
+ * A packet as almost all are: nothing but fixed headers, readable as they stand, and nothing for anyone to answer.
+ * Whether it is one; if not, *p says nothing.
+ */
+static __always_inline int parse_plain(ctx_t *ctx, struct packet *p)
+{
+	void *data = ctx_data(ctx), *end = ctx_end(ctx);
+	ip_header_t *ip = data + wh_l2_len;
 
-		if ((void *)(eth + 1) > ctx_end(skb))
-			return -WH_REASON_MALFORMED;
-		__builtin_memcpy(p->src_mac, eth->h_source, ETH_ALEN);
-		p->mac_tag = fold_mac(p->src_mac);
-	}
-	if (p->kind == PACKET_LATER_FRAGMENT)
+	if ((void *)(ip + 1) > end || !parse_plain_ip(ip, p))
 		return 0;
-	return parse_l4(p, ctx_data(skb) + l4_at, l4_len, ctx_end(skb));
+	if (p->l3_len > end - (void *)ip && p->l3_len > ctx_len(ctx) - wh_l2_len)
+		return 0;
+	if (wh_l2_len)
+		read_source_mac(data, p);
+	return p->ttl > 1 && p->proto != PROTO_ICMP_OF_FAMILY && !parse_l4(p, ip + 1, p->l3_len - sizeof(*ip), end);
 }
 
 #endif

@@ -5,17 +5,7 @@
 #ifndef WH_BPF_REWRITE_H
 #define WH_BPF_REWRITE_H
 
-#include "parse.h"
-
-/* Which end is rewritten, to what. */
-struct rewrite {
-	addr_t from_be;
-	addr_t to_be;
-	__be16 port_from_be;
-	__be16 port_to_be;
-	__u8 source; /* 1: the source, on the way out; 0: the destination, on the way in */
-	__u8 hop;    /* what is taken from the time to live: 0 where the kernel has done it */
-};
+#include "parse_skb.h"
 
 /*
  * An address in a L4 checksum, through the helper that knows what a partial checksum needs: with the pseudo

@@ -8,6 +8,7 @@
 
 #include "maps.h"
 #include "packet.h"
+#include "scratch.h"
 
 /* Copy the packet from `from` on into the ring, with `head` before it. 0 or -reason. */
 static __always_inline int slow_give(struct __sk_buff *skb, const struct wh_slow *head, __u32 from)

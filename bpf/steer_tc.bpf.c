@@ -17,6 +17,7 @@
  *
  * Whatever we redirect carries WH_MARK_DONE, and meets one more of these hooks, which takes the mark off.
  */
+#include "fast.h"
 #include "lan.h"
 #include "wan.h"
 
@@ -33,13 +34,20 @@ static __always_inline struct wh_wan *wan_of(__u32 ifindex, __u32 *number)
 SEC("tc")
 int wh_lan_in(struct __sk_buff *skb)
 {
-	struct packet *p = packet_new();
+	struct arrival at = {.ifindex = ctx_ifindex(skb)};
 	struct route r = {.via = WH_WAN_NONE};
 	struct wh_lan *lan;
+	struct packet *p;
 	__u8 number;
 	int verdict;
 
-	if (!p || !ctx_is_mine(skb) || !ctx_is_for_us(skb))
+	if (!ctx_is_mine(skb) || !ctx_is_for_us(skb))
+		return VERDICT_NEXT;
+	verdict = fast_out(skb, &at);
+	if (verdict != NOT_FAST)
+		return verdict;
+	p = packet_new();
+	if (!p)
 		return VERDICT_NEXT;
 	verdict = parse(skb, p);
 	if (verdict)
@@ -90,17 +98,24 @@ int wh_lan_out(struct __sk_buff *skb)
 SEC("tc")
 int wh_wan_in(struct __sk_buff *skb)
 {
-	struct packet *p = packet_new();
+	struct arrival at = {.ifindex = ctx_ifindex(skb)};
 	struct route r = {.via = WH_WAN_NONE};
+	struct packet *p;
 	struct wh_wan *wan;
 	__u32 number;
 	int verdict;
 
-	if (!p || !ctx_is_mine(skb) || !ctx_is_for_us(skb))
+	if (!ctx_is_mine(skb) || !ctx_is_for_us(skb))
 		return VERDICT_NEXT;
-	wan = wan_of(ctx_ifindex(skb), &number);
+	wan = wan_of(at.ifindex, &number);
+	if (!wan)
+		return VERDICT_NEXT;
+	verdict = fast_in(skb, &at, number);
+	if (verdict != NOT_FAST)
+		return verdict;
+	p = packet_new();
 	/* Whatever is not an answer to a flow of ours is the kernel's, uncounted: it was never ours. */
-	if (!wan || parse(skb, p))
+	if (!p || parse(skb, p))
 		return VERDICT_NEXT;
 	verdict = wan_in(skb, p, number);
 	return verdict < VERDICT_NEXT ? refuse(skb, p, &r, &wan_ip(wan)->addr_be, verdict) : verdict;

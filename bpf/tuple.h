@@ -22,6 +22,23 @@ static __always_inline int at_egress(__u32 via)
 	return via != WH_WAN_NONE;
 }
 
+/* Row WAN number, or WH_WIRE_LAN + LAN number, of wh_wires. */
+static __always_inline struct wh_wire *wire_of(__u32 row)
+{
+	struct wh_wires *wires;
+	__u32 zero = 0;
+
+	wires = bpf_map_lookup_elem(&wh_wires, &zero);
+	return wires ? &wires->row[row % WH_WIRE_ROWS] : NULL;
+}
+
+static __always_inline __u16 neighbours_of(__u32 lan)
+{
+	struct wh_wire *wire = wire_of(WH_WIRE_LAN + lan);
+
+	return wire ? wire->neighbours : 0;
+}
+
 /* --- keys ----------------------------------------------------------------------------------------------- */
 
 static __always_inline flow_key_t flow_key(const struct packet *p)
@@ -119,6 +136,38 @@ APART reply_t *reply_find(const struct packet *p, const flow_t *flow)
 			   .wan = flow->pin.wan};
 
 	return bpf_map_lookup_elem(&wh_replies, &key);
+}
+
+/* A client's MAC, and the LAN's count of changes when it was learnt: one word, because another CPU may be at it. */
+union client_mac {
+	struct {
+		__u8 octets[ETH_ALEN];
+		__u16 neighbours;
+	};
+	__u64 word;
+};
+
+static __always_inline void reply_learn(reply_t *reply, __u32 lan, const __u8 *mac)
+{
+	union client_mac client = {.neighbours = neighbours_of(lan)};
+
+	__builtin_memcpy(client.octets, mac, ETH_ALEN);
+	*(volatile __u64 *)reply->client_mac = client.word;
+}
+
+/* --- answers -------------------------------------------------------------------------------------------- */
+
+static __always_inline reply_key_t answer_key(const struct packet *p, __u32 wan)
+{
+	int is_icmp = p->proto == PROTO_ICMP_OF_FAMILY;
+	reply_key_t key = {.remote_be = p->src_be,
+			   .external_be = p->dst_be,
+			   .remote_port_be = is_icmp ? 0 : p->sport_be,
+			   .external_port_be = is_icmp ? p->sport_be : p->dport_be,
+			   .proto = p->proto,
+			   .wan = wan};
+
+	return key;
 }
 
 #endif

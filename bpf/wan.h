@@ -13,19 +13,6 @@
 
 /* --- from outside --------------------------------------------------------------------------------------- */
 
-static __always_inline reply_key_t answer_key(const struct packet *p, __u32 wan)
-{
-	int is_icmp = p->proto == PROTO_ICMP_OF_FAMILY;
-	reply_key_t key = {.remote_be = p->src_be,
-			   .external_be = p->dst_be,
-			   .remote_port_be = is_icmp ? 0 : p->sport_be,
-			   .external_port_be = is_icmp ? p->sport_be : p->dport_be,
-			   .proto = p->proto,
-			   .wan = wan};
-
-	return key;
-}
-
 /* For a host inside, un-translated: the kernel's firewall says whether it gets there. */
 static __always_inline int send_inside(struct __sk_buff *skb, const struct packet *p, const addr_t *inside,
 				       __be16 port_be)

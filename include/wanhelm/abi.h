@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define WH_SCHEMA_VERSION 3
+#define WH_SCHEMA_VERSION 4
 
 #define WH_MAX_WANS 8
 #define WH_MAX_CLASSES 64

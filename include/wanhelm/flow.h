@@ -93,7 +93,7 @@ enum wh_flow_flag {
 	__u8 lan;	    /* LAN number; WH_FLOW_KERNEL: number of the WAN that the kernel sends it by */            \
 	__u8 tcp;	    /* enum wh_tcp_seen */                                                                     \
 	__u8 flags;	    /* enum wh_flow_flag */                                                                    \
-	__u16 mac_tag;	    /* of the client's MAC in its reply, to notice that it changed without a look there */     \
+	__u16 mac_tag;	    /* of the client's MAC in its reply and `neighbours` there, to notice a change of either */ \
 	__u16 accepted;	    /* low bits of the firewall's generation when the kernel last accepted it */               \
 	__u16 line;	    /* the match line that chose the class, from 0; WH_LINE_NONE (rules.h): none did */          \
 	__u16 policy;	    /* low bits of the policy's generation when the class was chosen */
@@ -141,14 +141,14 @@ struct wh_reply6_key {
 #define WH_REPLY_FIELDS                                                                                                \
 	__u64 rx_bytes;                                                                                                \
 	__u32 rx_packets;                                                                                              \
-	__u8 reply_pad[2];                                                                                             \
-	__be16 client_port_be;                                                                                         \
-	__u8 client_mac[6];                                                                                            \
 	__u8 lan; /* as in the flow */                                                                                 \
 	__u8 class;                                                                                                    \
-	__u8 tcp;   /* enum wh_tcp_seen */                                                                             \
-	__u8 flags; /* enum wh_flow_flag */                                                                            \
-	__u8 reply_pad2[2];
+	__u8 tcp;	    /* enum wh_tcp_seen */                                                                     \
+	__u8 flags;	    /* enum wh_flow_flag */                                                                    \
+	__u8 client_mac[6]; /* with the next field one word */                                                         \
+	__u16 neighbours;   /* the LAN's count of changes (wire.h) when the MAC was learnt */                          \
+	__be16 client_port_be;                                                                                         \
+	__u8 reply_pad[2];
 
 struct wh_reply {
 	WH_REPLY_FIELDS
@@ -302,6 +302,7 @@ _Static_assert(sizeof(struct wh_reply4_key) == 16 && sizeof(struct wh_reply6_key
 _Static_assert(sizeof(union wh_pin) == 8, "one word");
 _Static_assert(sizeof(struct wh_flow4) == 56 && sizeof(struct wh_flow6) == 64, "layout");
 _Static_assert(sizeof(struct wh_reply4) == 32 && sizeof(struct wh_reply6) == 48, "layout");
+_Static_assert(__builtin_offsetof(struct wh_reply, client_mac) % 8 == 0, "one word");
 _Static_assert(sizeof(struct wh_bind4_key) == 8 && sizeof(struct wh_bind6_key) == 20, "layout");
 _Static_assert(sizeof(struct wh_bind) == 40, "layout");
 _Static_assert(sizeof(struct wh_port_key) == 4 && sizeof(struct wh_port4) == 12 && sizeof(struct wh_port6) == 24,

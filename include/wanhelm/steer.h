@@ -101,7 +101,12 @@ struct wh_steer {
 	__u32 pin; /* class rows: WAN number + 1 that the class is pinned to by hand, 0: none; a person's to write */
 	/* What each packet needs stands before this. */
 	struct wh_return back; /* class rows; read by the data plane */
-	__u32 pad2[6];
+	/*
+	 * Last row; read by the data plane: CLOCK_MONOTONIC until when the gateways' MACs in wh_wans may be believed.  The
+	 * controller, which looks after them, puts it off again and again; 0: not now.
+	 */
+	__u64 gateways_until_ns;
+	__u32 pad2[4];
 };
 
 _Static_assert(sizeof(union wh_masks) == 8 && sizeof(union wh_alive) == 8 && sizeof(union wh_hand) == 8, "one word");

@@ -2,7 +2,8 @@
 /*
  * harness.h: the router under test: the real programs and maps, loaded on a private bpf file system in a
  * private network namespace, filled as the controller would fill them, and fed with single packets by
- * BPF_PROG_TEST_RUN.  Everything vanishes with the process.  packet.h says what packets should look like.
+ * BPF_PROG_TEST_RUN.  With WANHELM_TEST_XDP set what comes in meets the XDP program first, and the tc one only if that
+ * leaves it as it came, so that every test judges both.  Everything vanishes with the process.  packet.h says what packets should look like.
  *
  * Each test program: lab_main() with its tests and a size of the flow table; LAB_TEST() or LAB_BOTH() for each, which puts
  * the router back into its first state: two LANs, WANs 0 and 1 translated in both families, WANs 2 to 7 known but
@@ -59,6 +60,8 @@ struct lab {
 	uint32_t max_flows;
 	unsigned lan_ifindex[LAB_LANS], wan_ifindex[LAB_WANS], prober_ifindex;
 	struct wh_lan lan[LAB_LANS], prober, spare; /* the last: a device that the tables do not name */
+	bool xdp;				    /* packets that come in meet our XDP program first */
+	unsigned by_xdp;			    /* how many it has carried */
 	struct wh_wan wan[LAB_WANS];		    /* as first written; a test changes the map by lab_set_wan() */
 };
 
@@ -106,7 +109,12 @@ struct result {
 
 /* 0, or -errno where the kernel does not run the program at all. For threads, which may not fail a test. */
 int lab_try(enum wh_hook hook, const struct lab_context *context, const struct packet *in, struct result *out);
-/* The same; fails the test. */
+/*
+ * The XDP program alone, for a frame that comes in by that device, its verdict as tc would have it.  The same errors;
+ * -EILSEQ: it left the frame to tc, but not as it came.
+ */
+int lab_xdp(unsigned ifindex, const struct packet *in, struct result *out);
+/* lab_try(); fails the test. */
 struct result lab_run(enum wh_hook hook, const struct lab_context *context, const struct packet *in);
 /* The usual contexts: from LAN device 0, from a WAN, forwarded to a WAN, from the prober. */
 struct result lab_from_lan(const struct packet *in);

@@ -305,10 +305,27 @@ static void describe_never_steered(void)
 		lab_set_route(never[i].addr, never[i].len, WH_ROUTE_KERNEL, 0);
 }
 
+/* XDP meets and serves every device, but for the prober's. */
+static void describe_wires(void)
+{
+	struct wh_wires wires = {};
+
+	for (unsigned i = 0; i < LAB_WANS; i++) {
+		wires.row[i] = (struct wh_wire){.ifindex = lab.wan_ifindex[i], .sends = 1};
+		memcpy(wires.row[i].mac, lab.wan[i].mac, sizeof(wires.row[i].mac));
+	}
+	for (unsigned i = 0; i < LAB_LANS; i++) {
+		wires.row[WH_WIRE_LAN + i] = (struct wh_wire){.ifindex = lab.lan_ifindex[i], .sends = 1};
+		memcpy(wires.row[WH_WIRE_LAN + i].mac, lab.lan[i].mac, sizeof(lab.lan[i].mac));
+	}
+	put(lab.t.wires, 0, &wires);
+}
+
 static void describe_network(void)
 {
 	clear(lab.t.routes);
 	clear(lab.t.devices);
+	describe_wires();
 	for (unsigned i = 0; i < LAB_LANS; i++) {
 		put(lab.t.lans, i, &lab.lan[i]);
 		put_device(lab.lan_ifindex[i], WH_ROLE_LAN, i, lab.lan[i].l2_len);
@@ -343,6 +360,7 @@ int lab_reset(void **state)
 	lab_set_firewall(WH_FIREWALL_BYPASS, 0);
 	lab.t.steer_rows[WH_STEER_GLOBAL].flows_per_client = 0;
 	lab.t.steer_rows[WH_STEER_GLOBAL].learn_names = 0;
+	lab.t.steer_rows[WH_STEER_GLOBAL].gateways_until_ns = UINT64_MAX;
 	memset(lab.t.sweep_form4, 0, sizeof(*lab.t.sweep_form4));
 	memset(lab.t.sweep_form6, 0, sizeof(*lab.t.sweep_form6));
 	lab_set_masks(0x03, 0x03);

@@ -18,9 +18,15 @@
 #define ORDERS 64
 #define RESULTS_PER_TURN 256
 
+/* Without us, the data plane believes the gateways' MACs only so long. */
+#define GATEWAYS_BELIEVED_NS (3 * WH_NS_PER_S)
+
 static void beat(struct wh_daemon *d)
 {
-	__atomic_store_n(&d->tables.steer_rows[WH_STEER_GLOBAL].heartbeat_ns, wh_clock_ns(CLOCK_BOOTTIME),
+	struct wh_steer *all = &d->tables.steer_rows[WH_STEER_GLOBAL];
+
+	__atomic_store_n(&all->heartbeat_ns, wh_clock_ns(CLOCK_BOOTTIME), __ATOMIC_RELAXED);
+	__atomic_store_n(&all->gateways_until_ns, wh_clock_ns(CLOCK_MONOTONIC) + GATEWAYS_BELIEVED_NS,
 			 __ATOMIC_RELAXED);
 }
 

@@ -29,6 +29,8 @@
 #include "steer6.skel.h"
 #include "sweep4.skel.h"
 #include "sweep6.skel.h"
+#include "xdp4.skel.h"
+#include "xdp6.skel.h"
 
 /* What the link-layer header of a device may be: one of Ethernet, or none. */
 enum l2 { L2_ETHERNET, L2_NONE, L2_KINDS };
@@ -40,6 +42,7 @@ struct wh_programs {
 	struct bpf_object *steer[WH_FAMILIES][L2_KINDS];
 	struct bpf_object *sweep[WH_FAMILIES];
 	struct bpf_object *explain[WH_FAMILIES]; /* loaded when first asked for */
+	struct bpf_object *xdp[WH_FAMILIES];	 /* the same */
 };
 
 /* The objects, as the compiler made them; the names of their programs and maps end in the family's digit. */
@@ -48,7 +51,8 @@ static const struct {
 	const void *(*bytes)(size_t *len);
 } steer_objects[WH_FAMILIES] = {{"steer4", steer4_bpf__elf_bytes}, {"steer6", steer6_bpf__elf_bytes}},
   sweep_objects[WH_FAMILIES] = {{"sweep4", sweep4_bpf__elf_bytes}, {"sweep6", sweep6_bpf__elf_bytes}},
-  explain_objects[WH_FAMILIES] = {{"explain4", explain4_bpf__elf_bytes}, {"explain6", explain6_bpf__elf_bytes}};
+  explain_objects[WH_FAMILIES] = {{"explain4", explain4_bpf__elf_bytes}, {"explain6", explain6_bpf__elf_bytes}},
+  xdp_objects[WH_FAMILIES] = {{"xdp4", xdp4_bpf__elf_bytes}, {"xdp6", xdp6_bpf__elf_bytes}};
 
 static const char family_digit[WH_FAMILIES] = {'4', '6'};
 
@@ -149,6 +153,20 @@ static __u32 pinned_size(const char *bpf_dir, const char *name)
 	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) ? info.max_entries : 0;
 }
 
+/*
+ * A devmap gets a flag from the kernel that it takes from nobody, and so libbpf (before 1.7) finds the pinned one to be
+ * another: then it is handed over by its descriptor.  Whether it was.
+ */
+static bool reuse_devmap(struct bpf_map *map, const char *bpf_dir)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (bpf_map__type(map) != BPF_MAP_TYPE_DEVMAP)
+		return false;
+	fd = wh_pin_open(bpf_dir, bpf_map__name(map));
+	return fd >= 0 && !bpf_map__reuse_fd(map, fd);
+}
+
 static int prepare_maps(struct bpf_object *object, const struct wh_load_options *options)
 {
 	char path[WH_PIN_PATH_LEN];
@@ -162,6 +180,8 @@ static int prepare_maps(struct bpf_object *object, const struct wh_load_options 
 
 		if (strncmp(name, "wh_", 3) != 0)
 			continue; /* the object's own .rodata */
+		if (reuse_devmap(map, options->bpf_dir))
+			continue;
 		err = wh_pin_path(path, options->bpf_dir, name);
 		if (!err)
 			err = bpf_map__set_pin_path(map, path);
@@ -209,7 +229,9 @@ static int load_object(struct bpf_object **out, const char *name, const void *by
 		return -errno;
 	bpf_object__for_each_map(map, object)
 	{
-		if (strstr(bpf_map__name(map), ".rodata") && set_constants(map, options, l2_len))
+		const char *section = strchr(bpf_map__name(map), '.');
+
+		if (section && !strcmp(section, ".rodata") && set_constants(map, options, l2_len))
 			return -EINVAL;
 	}
 	err = prepare_maps(object, options);
@@ -315,6 +337,7 @@ void wh_programs_close(struct wh_programs *p)
 			bpf_object__close(p->steer[family][l2]);
 		bpf_object__close(p->sweep[family]);
 		bpf_object__close(p->explain[family]);
+		bpf_object__close(p->xdp[family]);
 	}
 	close(p->lock);
 	free(p);
@@ -346,6 +369,43 @@ int wh_programs_sweep(const struct wh_programs *p, enum wh_family family)
 
 	return bpf_prog_test_run_opts(bpf_program__fd(sweep), &run) ? -errno : 0;
 }
+
+/* --- XDP -------------------------------------------------------------------------------------------------- */
+
+static int xdp_fd(const struct wh_programs *p, enum wh_family family)
+{
+	return bpf_program__fd(bpf_object__next_program(p->xdp[family], NULL));
+}
+
+static int load_xdp(struct wh_programs *p)
+{
+	__u32 zero = 0;
+	int err = 0, other, fd;
+
+	for (enum wh_family family = 0; family < WH_FAMILIES && !err; family++) {
+		const void *bytes;
+		size_t len = 0;
+
+		if (p->xdp[family])
+			continue;
+		bytes = xdp_objects[family].bytes(&len);
+		err = load_object(&p->xdp[family], xdp_objects[family].name, bytes, len, &p->options, ETH_HLEN);
+	}
+	if (err)
+		return err;
+	fd = xdp_fd(p, WH_V6);
+	other = bpf_object__find_map_fd_by_name(p->xdp[WH_V4], "wh_xdp_other");
+	return other < 0 ? other : bpf_map_update_elem(other, &zero, &fd, BPF_ANY) ? -errno : 0;
+}
+
+int wh_programs_xdp(struct wh_programs *p, enum wh_family family)
+{
+	int err = load_xdp(p);
+
+	return err ? err : xdp_fd(p, family);
+}
+
+/* --- explaining ------------------------------------------------------------------------------------------- */
 
 static int load_explain(struct wh_programs *p, enum wh_family family)
 {

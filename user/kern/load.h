@@ -42,6 +42,12 @@ void wh_programs_close(struct wh_programs *p);
  */
 int wh_programs_fd(struct wh_programs *p, enum wh_hook hook, enum wh_family family, unsigned l2_len);
 
+/*
+ * The descriptor of the XDP program (loaded when it is first asked for): of IPv4's, which a device is given and which
+ * hands other frames to IPv6's, or of IPv6's by itself.  -errno: this kernel has no such programs.
+ */
+int wh_programs_xdp(struct wh_programs *p, enum wh_family family);
+
 /* Run the sweep over the order form in wh_sweep4 or wh_sweep6 (include/wanhelm/sweep.h). 0 or -errno. */
 int wh_programs_sweep(const struct wh_programs *p, enum wh_family family);
 

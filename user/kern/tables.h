@@ -18,13 +18,14 @@
 #include <wanhelm/steer.h>
 #include <wanhelm/sweep.h>
 #include <wanhelm/wan.h>
+#include <wanhelm/wire.h>
 
 #define WH_DEFAULT_BPF_DIR "/sys/fs/bpf/wanhelm"
 
 struct wh_tables {
 	/* descriptors */
 	int steer, signals, wans, lans, devices, routes, classes, buckets, lanes, rules, prefixes, domains, counters,
-		reasons, clients, slow, meta;
+		reasons, clients, slow, wires, meta;
 	int flows[WH_FAMILIES], replies[WH_FAMILIES], binds[WH_FAMILIES], ports[WH_FAMILIES], fragments[WH_FAMILIES],
 		sweep[WH_FAMILIES];
 	/* mapped */

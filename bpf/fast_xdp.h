@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * fast_xdp.h: the fast path's own part on XDP: devices are known by wh_wires, checksums are amended in place, and
+ * wh_xdp_out sends.
+ */
+#ifndef WH_BPF_FAST_XDP_H
+#define WH_BPF_FAST_XDP_H
+
+#include "refresh.h"
+
+#define FAST static __always_inline
+
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, WH_WIRES);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32)); /* ifindex */
+} wh_xdp_out SEC(".maps");
+
+/* Where a frame came in, and the tag that was taken off it (its two octets after the type), or 0. */
+struct arrival {
+	__u32 ifindex;
+	__be16 tag_be;
+};
+
+#define VLAN_ID 0x0fff
+
+/* --- where it came in ----------------------------------------------------------------------------------- */
+
+static __always_inline int is_met_at(const struct wh_wire *wire, const struct arrival *at)
+{
+	return wire->ifindex == at->ifindex && wire->vlan == (bpf_ntohs(at->tag_be) & VLAN_ID);
+}
+
+static __always_inline int is_to_mac(ctx_t *ctx, const __u8 *mac)
+{
+	struct ethhdr *eth = ctx_data(ctx);
+	const __u16 *ours = (const __u16 *)mac, *to = (const __u16 *)eth->h_dest;
+
+	return (void *)(eth + 1) <= ctx_end(ctx) && !((ours[0] ^ to[0]) | (ours[1] ^ to[1]) | (ours[2] ^ to[2]));
+}
+
+/* The number of the WAN that it came by, or WH_WAN_NONE. */
+static __always_inline __u32 wan_met_at(const struct arrival *at)
+{
+	struct wh_wire *wires = wire_of(0);
+
+	if (!wires)
+		return WH_WAN_NONE;
+#pragma unroll
+	for (__u32 wan = 0; wan < WH_MAX_WANS; wan++) {
+		if (is_met_at(&wires[wan], at))
+			return wan;
+	}
+	return WH_WAN_NONE;
+}
+
+static __always_inline int came_as_before(ctx_t *ctx, const struct arrival *at, const struct packet *p,
+					  const flow_t *flow)
+{
+	struct wh_wire *wire = wire_of(WH_WIRE_LAN + flow->lan);
+
+	return wire && is_met_at(wire, at) && is_to_mac(ctx, wire->mac) &&
+	       flow->mac_tag == (p->mac_tag ^ wire->neighbours);
+}
+
+static __always_inline int is_sent_to(ctx_t *ctx, const struct arrival *at, __u32 wan)
+{
+	struct wh_wire *wire = wire_of(wan);
+
+	(void)at;
+	return wire && is_to_mac(ctx, wire->mac);
+}
+
+/* --- where it goes -------------------------------------------------------------------------------------- */
+
+static __always_inline int leads_out(const struct route *r)
+{
+	struct wh_wire *wire = wire_of(r->pin.wan);
+
+	return wire && wire->sends && (wan_ip(r->wan)->flags & WH_WAN_GATEWAY_MAC) && are_gateways_fresh(r->now_ns);
+}
+
+static __always_inline int leads_in(const struct wh_lan *lan, __u32 number, const union client_mac *mac)
+{
+	struct wh_wire *wire = wire_of(WH_WIRE_LAN + number);
+
+	(void)lan;
+	return wire && wire->sends && mac->neighbours == wire->neighbours;
+}
+
+/* There is no qdisc to wait in. */
+static __always_inline int can_wait(const struct wh_lane *lane)
+{
+	return !lane->up.wait_ns;
+}
+
+/* --- the packet ----------------------------------------------------------------------------------------- */
+
+/* A checksum over one end's address and port, when these change (RFC 1624). */
+static __always_inline __u16 sum_amended(__u16 check, const struct rewrite *r)
+{
+	const __be32 *from = addr_words(&r->from_be), *to = addr_words(&r->to_be);
+	__u64 sum = (__u16)~check;
+
+#pragma unroll
+	for (unsigned i = 0; i < ADDR_WORDS; i++)
+		sum += (__u64)(__u32)~from[i] + to[i];
+	sum += (__u16)~r->port_from_be + r->port_to_be;
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (__u16)~fold((__s64)sum);
+}
+
+static __always_inline void rewrite_tcp(struct tcphdr *tcp, const struct rewrite *r)
+{
+	tcp->check = sum_amended(tcp->check, r);
+	if (r->source)
+		tcp->source = r->port_to_be;
+	else
+		tcp->dest = r->port_to_be;
+}
+
+/* Without a checksum it stays without (RFC 768). */
+static __always_inline void rewrite_udp(struct udphdr *udp, const struct rewrite *r)
+{
+	__u16 check = udp->check ? sum_amended(udp->check, r) : 0;
+
+	if (udp->check)
+		udp->check = check ? check : 0xffff;
+	if (r->source)
+		udp->source = r->port_to_be;
+	else
+		udp->dest = r->port_to_be;
+}
+
+static __always_inline int rewrite_plain(ctx_t *ctx, const struct packet *p, const struct rewrite *r)
+{
+	void *l4 = ctx_data(ctx) + wh_l2_len + sizeof(ip_header_t), *end = ctx_end(ctx);
+
+	if (p->proto == IPPROTO_TCP) {
+		if (l4 + sizeof(struct tcphdr) > end)
+			return -WH_REASON_MALFORMED;
+		rewrite_tcp(l4, r);
+	} else if (p->proto == IPPROTO_UDP) {
+		if (l4 + sizeof(struct udphdr) > end)
+			return -WH_REASON_MALFORMED;
+		rewrite_udp(l4, r);
+	}
+	return rewrite_ip(ctx, &r->from_be, &r->to_be, r->source, r->hop);
+}
+
+/* --- tags and sending ----------------------------------------------------------------------------------- */
+
+struct tagged_frame {
+	__u8 macs[2 * ETH_ALEN];
+	__be16 tag_type_be;
+	__be16 tag_be;
+	__be16 proto_be;
+} __attribute__((packed));
+
+#define TAG_LEN 4
+
+/* Take the tag off, if there is one. 0 or -1: it is for others. */
+static __always_inline int tag_take(ctx_t *ctx, struct arrival *at)
+{
+	struct tagged_frame *tagged = ctx_data(ctx);
+	__u8 macs[2 * ETH_ALEN];
+	struct ethhdr *eth;
+
+	at->tag_be = 0;
+	if ((void *)(tagged + 1) > ctx_end(ctx) || tagged->tag_type_be != bpf_htons(ETH_P_8021Q))
+		return 0;
+	if (!(tagged->tag_be & bpf_htons(VLAN_ID)))
+		return -1; /* a priority, and no VLAN */
+	at->tag_be = tagged->tag_be;
+	__builtin_memcpy(macs, tagged->macs, sizeof(macs));
+	if (bpf_xdp_adjust_head(ctx, TAG_LEN))
+		return -1;
+	eth = ctx_data(ctx);
+	if ((void *)(eth + 1) > ctx_end(ctx))
+		return -1;
+	__builtin_memcpy(eth, macs, sizeof(macs));
+	return 0;
+}
+
+/* Put a tag before the type. */
+static __always_inline int tag_put(ctx_t *ctx, __be16 tag_be)
+{
+	struct tagged_frame *tagged;
+	struct ethhdr *eth = ctx_data(ctx);
+	__u8 macs[2 * ETH_ALEN];
+
+	if ((void *)(eth + 1) > ctx_end(ctx))
+		return -1;
+	__builtin_memcpy(macs, eth, sizeof(macs));
+	if (bpf_xdp_adjust_head(ctx, -TAG_LEN))
+		return -1;
+	tagged = ctx_data(ctx);
+	if ((void *)(tagged + 1) > ctx_end(ctx))
+		return -1;
+	__builtin_memcpy(tagged->macs, macs, sizeof(macs));
+	tagged->tag_type_be = bpf_htons(ETH_P_8021Q);
+	tagged->tag_be = tag_be;
+	return 0;
+}
+
+static __always_inline int send_by(ctx_t *ctx, __u32 row, const __u8 *mac)
+{
+	struct wh_wire *wire = wire_of(row);
+	struct ethhdr *eth = ctx_data(ctx);
+
+	if (!wire || (void *)(eth + 1) > ctx_end(ctx))
+		return give_up(-WH_REASON_MALFORMED);
+	__builtin_memcpy(eth->h_dest, mac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, wire->mac, ETH_ALEN);
+	if (wire->vlan && tag_put(ctx, bpf_htons(wire->vlan)))
+		return give_up(-WH_REASON_MALFORMED);
+	return bpf_redirect_map(&wh_xdp_out, row, 0);
+}
+
+static __always_inline int send_by_wan(ctx_t *ctx, const struct packet *p, const struct route *r)
+{
+	(void)p;
+	return send_by(ctx, r->pin.wan, wan_ip(r->wan)->gateway_mac);
+}
+
+static __always_inline int send_to_lan(ctx_t *ctx, const struct wh_lan *lan, __u32 number, const union client_mac *mac)
+{
+	(void)lan;
+	return send_by(ctx, WH_WIRE_LAN + number, mac->octets);
+}
+
+#endif
