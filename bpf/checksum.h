@@ -26,4 +26,41 @@ static __always_inline __s64 sum_change16(__be16 from, __be16 to, __s64 sum)
 	return sum_change(&f, &t, sum);
 }
 
+/* What it adds to a sum where one end's address changes; not folded. */
+static __always_inline __u64 addr_change(const addr_t *from, const addr_t *to)
+{
+	__u64 sum = 0;
+
+#pragma unroll
+	for (unsigned i = 0; i < ADDR_WORDS; i++)
+		sum += (__u64)(__u32)~addr_words(from)[i] + addr_words(to)[i];
+	return sum;
+}
+
+static __always_inline __u64 port_change(__be16 from, __be16 to)
+{
+	return (__u64)(__u16)~from + to;
+}
+
+static __always_inline __u16 fold64(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return fold((__s64)sum);
+}
+
+/* A checksum after such changes of what it covers (RFC 1624). */
+static __always_inline __u16 sum_amended(__u16 check, __u64 change)
+{
+	return (__u16)~fold64((__u16)~check + change);
+}
+
+/* The same in UDP, where 0 would say that there is none (RFC 768). */
+static __always_inline __u16 sum_amended_udp(__u16 check, __u64 change)
+{
+	__u16 amended = sum_amended(check, change);
+
+	return amended ? amended : 0xffff;
+}
+
 #endif

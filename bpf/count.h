@@ -39,10 +39,10 @@ static __always_inline struct wh_signal *signal_of(__u32 wan)
 	return bpf_map_lookup_elem(&wh_signals, &row);
 }
 
-/* Store only when the stamp is old, so that the line is not torn between CPUs. */
+/* Store only when the stamp is old, so that the line is not torn between CPUs; it may also be of a finer clock. */
 static __always_inline void stamp(__u64 *at, __u64 now_ns)
 {
-	if (now_ns - *(volatile __u64 *)at > WH_SIGNAL_GRAIN_NS)
+	if ((__s64)(now_ns - *(volatile __u64 *)at) > (__s64)WH_SIGNAL_GRAIN_NS)
 		*(volatile __u64 *)at = now_ns;
 }
 

@@ -48,9 +48,47 @@ static __always_inline int can_wait(const struct wh_lane *lane)
 	return 1;
 }
 
+/*
+ * Ports, and the checksum over them and the address, with one call of a helper: it knows whether the checksum is a
+ * partial one, and what it makes of the address's change shows it, unless that change is none.  0 or -reason.
+ */
+static __always_inline int rewrite_ports(ctx_t *ctx, const struct packet *p, const struct rewrite *r)
+{
+	__u32 l4_at = wh_l2_len + sizeof(ip_header_t);
+	__u32 check_at = p->proto == IPPROTO_TCP ? __builtin_offsetof(struct tcphdr, check)
+						 : __builtin_offsetof(struct udphdr, check);
+	__u64 change = addr_change(&r->from_be, &r->to_be);
+	void *l4 = ctx_data(ctx) + l4_at;
+	__be16 *check = l4 + check_at;
+	__u16 complete;
+
+	if ((void *)(check + 1) > ctx_end(ctx))
+		return -WH_REASON_MALFORMED;
+	complete = p->proto == IPPROTO_TCP ? sum_amended(*check, change) : sum_amended_udp(*check, change);
+	if (p->proto != IPPROTO_UDP || *check) {
+		sum_address(ctx, l4_at + check_at, r, p->proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0);
+		l4 = ctx_data(ctx) + l4_at;
+		check = l4 + check_at;
+		if ((void *)(check + 1) > ctx_end(ctx))
+			return -WH_REASON_MALFORMED;
+		change = port_change(r->port_from_be, r->port_to_be);
+		if (*check == complete)
+			*check = p->proto == IPPROTO_TCP ? sum_amended(complete, change)
+							 : sum_amended_udp(complete, change);
+	}
+	port_store(l4, r);
+	return 0;
+}
+
 static __always_inline int rewrite_plain(ctx_t *ctx, const struct packet *p, const struct rewrite *r)
 {
-	return rewrite(ctx, p, r);
+	__u16 change = fold64(addr_change(&r->from_be, &r->to_be));
+	int reason;
+
+	if ((p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP) || !change || change == 0xffff)
+		return rewrite(ctx, p, r);
+	reason = rewrite_ports(ctx, p, r);
+	return reason ? reason : rewrite_ip(ctx, &r->from_be, &r->to_be, r->source, r->hop);
 }
 
 static __always_inline int send_by_wan(ctx_t *ctx, const struct packet *p, const struct route *r)

@@ -97,55 +97,24 @@ static __always_inline int can_wait(const struct wh_lane *lane)
 
 /* --- the packet ----------------------------------------------------------------------------------------- */
 
-/* A checksum over one end's address and port, when these change (RFC 1624). */
-static __always_inline __u16 sum_amended(__u16 check, const struct rewrite *r)
-{
-	const __be32 *from = addr_words(&r->from_be), *to = addr_words(&r->to_be);
-	__u64 sum = (__u16)~check;
-
-#pragma unroll
-	for (unsigned i = 0; i < ADDR_WORDS; i++)
-		sum += (__u64)(__u32)~from[i] + to[i];
-	sum += (__u16)~r->port_from_be + r->port_to_be;
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (__u16)~fold((__s64)sum);
-}
-
-static __always_inline void rewrite_tcp(struct tcphdr *tcp, const struct rewrite *r)
-{
-	tcp->check = sum_amended(tcp->check, r);
-	if (r->source)
-		tcp->source = r->port_to_be;
-	else
-		tcp->dest = r->port_to_be;
-}
-
-/* Without a checksum it stays without (RFC 768). */
-static __always_inline void rewrite_udp(struct udphdr *udp, const struct rewrite *r)
-{
-	__u16 check = udp->check ? sum_amended(udp->check, r) : 0;
-
-	if (udp->check)
-		udp->check = check ? check : 0xffff;
-	if (r->source)
-		udp->source = r->port_to_be;
-	else
-		udp->dest = r->port_to_be;
-}
-
 static __always_inline int rewrite_plain(ctx_t *ctx, const struct packet *p, const struct rewrite *r)
 {
 	void *l4 = ctx_data(ctx) + wh_l2_len + sizeof(ip_header_t), *end = ctx_end(ctx);
+	__u64 change = addr_change(&r->from_be, &r->to_be) + port_change(r->port_from_be, r->port_to_be);
+	struct tcphdr *tcp = l4;
+	struct udphdr *udp = l4;
 
 	if (p->proto == IPPROTO_TCP) {
-		if (l4 + sizeof(struct tcphdr) > end)
+		if ((void *)(tcp + 1) > end)
 			return -WH_REASON_MALFORMED;
-		rewrite_tcp(l4, r);
+		tcp->check = sum_amended(tcp->check, change);
+		port_store(&tcp->source, r);
 	} else if (p->proto == IPPROTO_UDP) {
-		if (l4 + sizeof(struct udphdr) > end)
+		if ((void *)(udp + 1) > end)
 			return -WH_REASON_MALFORMED;
-		rewrite_udp(l4, r);
+		if (udp->check)
+			udp->check = sum_amended_udp(udp->check, change);
+		port_store(&udp->source, r);
 	}
 	return rewrite_ip(ctx, &r->from_be, &r->to_be, r->source, r->hop);
 }

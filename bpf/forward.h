@@ -273,7 +273,7 @@ APART int forward_in(struct __sk_buff *skb, struct packet *p, __u32 wan, reply_t
 	int reason, fits;
 
 	if (reply->flags & WH_FLOW_KERNEL) {
-		reason = pay_received(line_len, wan, reply, now_ns);
+		reason = pay_received(line_len, wan, reply);
 		if (reason)
 			return reason;
 		reply_refresh(p, wan, reply, line_len, now_ns);
@@ -291,7 +291,7 @@ APART int forward_in(struct __sk_buff *skb, struct packet *p, __u32 wan, reply_t
 	p->mtu = lan->mtu;
 	if (!fits && (p->dont_fragment || CTX_LOAD(skb, gso_size)))
 		return -WH_REASON_TOO_BIG;
-	reason = pay_received(line_len, wan, reply, now_ns);
+	reason = pay_received(line_len, wan, reply);
 	if (reason)
 		return reason;
 	reply_refresh(p, wan, reply, line_len, now_ns);

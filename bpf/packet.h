@@ -75,6 +75,12 @@ struct rewrite {
 	__u8 hop;    /* what is taken from the time to live: 0 where the kernel has done it */
 };
 
+/* `ports`: source and destination, as TCP and UDP begin. */
+static __always_inline void port_store(__be16 *ports, const struct rewrite *r)
+{
+	ports[r->source ? 0 : 1] = r->port_to_be;
+}
+
 /* The packet of this CPU; off the stack, where two IPv6 addresses are a lot. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

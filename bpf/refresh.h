@@ -60,12 +60,12 @@ static __always_inline void flow_count(flow_t *flow, __u64 now_ns, __u32 line_le
 /* --- in ------------------------------------------------------------------------------------------------- */
 
 /* What its class may receive by that WAN. 0 or -reason. */
-static __always_inline int pay_received(__u32 line_len, __u32 wan, const reply_t *reply, __u64 now_ns)
+static __always_inline int pay_received(__u32 line_len, __u32 wan, const reply_t *reply)
 {
 	struct wh_lane *lane = lane_of(reply->class, wan);
 	__u64 leave_ns;
 
-	return lane && lane->down.price ? rate_pay(&lane->down, line_len, now_ns, &leave_ns) : 0;
+	return lane && lane->down.price ? rate_pay(&lane->down, line_len, bpf_ktime_get_ns(), &leave_ns) : 0;
 }
 
 static __always_inline void reply_count(const struct packet *p, __u32 wan, reply_t *reply, __u32 line_len, __u64 now_ns)

@@ -16,7 +16,7 @@ static __always_inline void sum_address(struct __sk_buff *skb, __u32 at, const s
 #if WH_FAMILY == 4
 	bpf_l4_csum_replace(skb, at, r->from_be, r->to_be, BPF_F_PSEUDO_HDR | flags | 4);
 #else
-	bpf_l4_csum_replace(skb, at, 0, sum_change(&r->from_be, &r->to_be, 0), BPF_F_PSEUDO_HDR | flags);
+	bpf_l4_csum_replace(skb, at, 0, fold64(addr_change(&r->from_be, &r->to_be)), BPF_F_PSEUDO_HDR | flags);
 #endif
 }
 

@@ -98,11 +98,12 @@ struct wh_lan {
 /*
  * When a WAN last carried something of a family: row family * WH_MAX_WANS + wan of the memory-mapped wh_signals, one
  * writer kind (the data plane), read by the controller without a system call.  Stamps are CLOCK_MONOTONIC and at most
- * WH_SIGNAL_GRAIN_NS late: a row is stored to only when it is older than that, so that its cache line
- * stays shared between CPUs at a full packet rate.
+ * WH_SIGNAL_LATE_NS late: a row is stored to only when it is older than the grain, so that its cache line
+ * stays shared between CPUs at a full packet rate, and most packets only know the kernel's last tick.
  */
 #define WH_SIGNAL_ROWS (WH_FAMILIES * WH_MAX_WANS)
 #define WH_SIGNAL_GRAIN_NS 1000000ULL
+#define WH_SIGNAL_LATE_NS (WH_SIGNAL_GRAIN_NS + 10000000ULL) /* 100 ticks a second are the fewest that kernels have */
 
 struct wh_signal {
 	__u64 sent_ns;	    /* anything sent on this WAN, probes included */

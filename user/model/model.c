@@ -157,7 +157,7 @@ void wh_model_signal(struct wh_model *m, unsigned wan, enum wh_family family, co
 	if (!f->usable)
 		return;
 	/* Where nothing was sent nothing can be heard: a prober that does not get to run is no quiet WAN. */
-	if (signal->sent_ns <= f->heard_ns + WH_SIGNAL_GRAIN_NS)
+	if (signal->sent_ns <= f->heard_ns + WH_SIGNAL_LATE_NS)
 		f->watched_ns = now_ns;
 	if (wh_silence_poll(&f->silence, signal->sent_ns, f->heard_ns, f->health.meter.srtt_ns, now_ns))
 		wh_states_silent(m, wan, family, now_ns);

@@ -20,8 +20,8 @@ uint64_t wh_silence_threshold(const struct wh_silence *s, uint64_t srtt_ns, uint
 
 bool wh_silence_poll(struct wh_silence *s, uint64_t sent_ns, uint64_t heard_ns, uint64_t srtt_ns, uint64_t now_ns)
 {
-	/* Both stamps are coarse: an answer within one grain of the one before does not move its stamp. */
-	if (sent_ns <= heard_ns + WH_SIGNAL_GRAIN_NS) {
+	/* Both stamps are coarse: an answer soon after the one before does not move its stamp. */
+	if (sent_ns <= heard_ns + WH_SIGNAL_LATE_NS) {
 		s->since_ns = 0;
 		return false;
 	}
