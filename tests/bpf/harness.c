@@ -17,6 +17,7 @@
 
 #include "kern/pins.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 const uint8_t mac_a[6] = {0x02, 0xaa, 0, 0, 0, 0x0a};
 const uint8_t mac_b[6] = {0x02, 0xaa, 0, 0, 0, 0x0b};
@@ -332,6 +333,12 @@ struct result lab_by_kernel(const struct packet *in, unsigned device)
 struct result lab_from_prober(const struct packet *in)
 {
 	return lab_run(WH_HOOK_PROBE_IN, &(struct lab_context){.ifindex = lab.prober_ifindex}, in);
+}
+
+void lab_await_tick(uint64_t from_ns)
+{
+	while (wh_now_ns() < from_ns + 2 * WH_SIGNAL_LATE_NS)
+		;
 }
 
 struct packet client_packet(struct spec s)

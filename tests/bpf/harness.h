@@ -133,6 +133,9 @@ struct result lab_by_kernel(const struct packet *in, unsigned device);
 /* It after the kernel: one hop less, and the MACs of that device and of its gateway. */
 struct packet lab_forwarded(const struct packet *in, unsigned device);
 
+/* Until packets are stamped later than `from_ns`, though they only know the kernel's last tick. */
+void lab_await_tick(uint64_t from_ns);
+
 /* A packet on LAN 0 from `mac_a` to us; one that reaches us on a WAN; each where the spec names no MACs. */
 struct packet client_packet(struct spec s);
 struct packet remote_packet(unsigned wan, struct spec s);

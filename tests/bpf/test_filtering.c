@@ -114,6 +114,7 @@ static void test_outbound_refreshes(void **state)
 
 		send_out(&p, 0);
 		assert_true(lab_flow(&p, &before));
+		lab_await_tick(before.seen_ns);
 		send_out(&p, 0);
 		assert_true(lab_flow(&p, &after));
 		assert_true(after.seen_ns > before.seen_ns);

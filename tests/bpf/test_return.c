@@ -168,8 +168,7 @@ static void test_signals(void **state)
 	answer_in(&p, 0, port, 0);
 	assert_in_range(row[0].heard_ns, before, wh_now_ns());
 	assert_in_range(row[0].user_heard_ns, before, wh_now_ns());
-	while (wh_now_ns() < sent + 2 * WH_SIGNAL_GRAIN_NS)
-		;
+	lab_await_tick(sent);
 	send_out(&p, 0);
 	assert_true(row[0].sent_ns > sent);
 }
