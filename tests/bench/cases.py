@@ -29,8 +29,8 @@ class Case:
     accel: str = ""
     firewall: str = "kernel"
     lines: int = 0  # match lines that nothing fits
-    classes: int = 1
-    one_wan: bool = False
+    classes: int = 1  # 64: that many, which share the lines
+    wans: int = 0  # that wanhelm uses; 0: all there are
 
     @contextlib.contextmanager
     def on(self, bed):
@@ -41,7 +41,7 @@ class Case:
             elif self.name == "masquerade":
                 stack.enter_context(masquerade(bed))
             elif self.accel:
-                stack.enter_context(wanhelm(bed, config(bed.wans, self)))
+                stack.enter_context(wanhelm(bed, self))
             bed.pin()
             bed.traffic.order("expect", int(self.translated), self.ttl)
             bed.traffic.order("forget")
@@ -80,11 +80,11 @@ def masquerade(bed):
 
 
 @contextlib.contextmanager
-def wanhelm(bed, text):
+def wanhelm(bed, case):
     """Its WANs are up by hand: no probe can be lost so that they are not."""
-    bed.daemon.start(text)
+    bed.daemon.start(config(bed, case))
     try:
-        for wan in range(1, bed.wans + 1):
+        for wan in range(1, (case.wans or bed.wans) + 1):
             bed.daemon.cli("wan", "up", f"wan{wan}")
         beds.net.wait_for(lambda: all_alive(bed), 10, "all WANs to be up")
         yield
@@ -97,7 +97,7 @@ def is_built(bed, case):
     if not case.accel:
         return True
     path = bed.folder / "check.yaml"
-    path.write_text(config(bed.wans, case))
+    path.write_text(config(bed, case))
     return bed.run("router", beds.net.BUILD / "wanhelmd", "--check", "-c", path, check=False).returncode == 0
 
 
@@ -105,8 +105,9 @@ def all_alive(bed):
     return all(state == "forced-up" for state in bed.daemon.states().values())
 
 
-def config(wans, case):
-    """wanhelm.yaml for so many WANs, all of the same weight, and with so many lines and classes that nothing fits."""
+def config(bed, case):
+    """wanhelm.yaml with WANs that all have the same weight, and with lines and classes that nothing fits."""
+    wans = case.wans or bed.wans
     uplinks = "".join(
         f"  wan{wan}: {{device: wan{wan}, gateway: [198.18.{wan}.1, '2001:db8:{wan}::1'], nat6: masquerade,"
         " ports: 1024-60999}\n"
@@ -127,11 +128,10 @@ classes:
 
 
 def other_classes(case):
-    """`lines` match lines, shared by all classes but the default one."""
-    others = case.classes - 1
-    if not others:
+    """`lines` match lines, shared by all classes but the default one; one class where there is no other."""
+    if not case.lines:
         return ""
-    text = ""
+    text, others = "", max(1, case.classes - 1)
     for number in range(others):
         lines = range(number, case.lines, others)
         match = ", ".join(f"{{proto: udp, from: 10.{i // 250}.{i % 250}.0/24, dport: {1000 + i}}}" for i in lines)
