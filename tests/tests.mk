@@ -51,4 +51,27 @@ check-vm: all bpf-tests ## the data plane, a router, VLANs, PPPoE, WireGuard on 
 check-style: ## formatting, clang-tidy, clang's warnings
 	@tests/run --build $(B) style
 
+# --- the benchmark --------------------------------------------------------------------------------------------
+BENCH_BPF := generator sink bare
+BENCH_SKELETONS := $(BENCH_BPF:%=$(B)/tests/bench/%.skel.h)
+TRAFFIC := devices generator sinks bare traffic
+TRAFFIC_OBJECTS := $(TRAFFIC:%=$(B)/tests/bench/%.o)
+
+$(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c $(B)/.deps
+	$(compile_bpf)
+
+$(TRAFFIC_OBJECTS): | $(BENCH_SKELETONS)
+
+$(B)/tests/bench/traffic: $(TRAFFIC_OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lpthread -o $@
+
+bench-programs: $(B)/tests/bench/traffic
+
+bench: ## throughput, new flows, failover and costs beside the kernel's own (root); QUICK=1, ONLY="throughput failover"
+	@scripts/deps --install --for bench
+	@$(MAKE) --no-print-directory all bench-programs
+	@$(PYTHON) -B tests/bench/run --build $(B) $(if $(QUICK),--quick) $(ONLY)
+
+.PHONY: bench bench-programs
 .PHONY: test-deps check unit-tests bpf-tests check-unit check-bpf check-cli check-net check-vm check-style

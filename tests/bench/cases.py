@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+cases.py: the ways through the router that are compared. `with case.on(bed)`: the router works that way.
+
+    kernel          the kernel forwards; one WAN, no rule, no conntrack
+    masquerade      two WANs as scripts do it: rulesets/multiwan-*.nft and multiwan.sh
+    bare-tc         bare.bpf.c at the LAN device on tc: new MACs, out by one WAN
+    bare-xdp        the same on XDP
+    drop            XDP drops what comes
+    wanhelm-tc      wanhelm, accel: tc
+    wanhelm-xdp     wanhelm, accel: xdp
+"""
+
+import contextlib
+import dataclasses
+
+import bed as beds
+
+RULESETS = beds.HERE / "rulesets"
+LIMIT = 2_200_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    name: str
+    translated: bool = False  # what leaves has a WAN's address
+    ttl: int = 63  # that packets arrive with
+    bare: str = ""
+    accel: str = ""
+    firewall: str = "kernel"
+    lines: int = 0  # match lines that nothing fits
+    classes: int = 1  # 64: that many, which share the lines
+    wans: int = 0  # that wanhelm uses; 0: all there are
+
+    @contextlib.contextmanager
+    def on(self, bed):
+        with contextlib.ExitStack() as stack:
+            bed.run("router", "conntrack", "-F")
+            if self.bare:
+                stack.enter_context(bare(bed, self.bare))
+            elif self.name == "masquerade":
+                stack.enter_context(masquerade(bed))
+            elif self.accel:
+                stack.enter_context(wanhelm(bed, self))
+            bed.pin()
+            bed.traffic.order("expect", int(self.translated), self.ttl)
+            bed.traffic.order("forget")
+            yield self
+
+
+KERNEL = Case("kernel")
+MASQUERADE = Case("masquerade", translated=True)
+BARE_TC = Case("bare-tc", ttl=64, bare="tc")
+BARE_XDP = Case("bare-xdp", ttl=64, bare="xdp")
+DROP = Case("drop", ttl=64, bare="drop")
+WANHELM_TC = Case("wanhelm-tc", translated=True, accel="tc")
+WANHELM_XDP = Case("wanhelm-xdp", translated=True, accel="xdp")
+ALL = (KERNEL, MASQUERADE, BARE_TC, BARE_XDP, DROP, WANHELM_TC, WANHELM_XDP)
+
+
+@contextlib.contextmanager
+def bare(bed, kind):
+    bed.traffic.order("bare", kind, "up")
+    try:
+        yield
+    finally:
+        bed.traffic.order("bare", "none", "up")
+
+
+@contextlib.contextmanager
+def masquerade(bed):
+    bed.run("router", "nft", "-f", RULESETS / f"multiwan-{bed.wans}.nft")
+    bed.run("router", RULESETS / "multiwan.sh", "up", bed.wans)
+    try:
+        yield
+    finally:
+        bed.run("router", RULESETS / "multiwan.sh", "down", bed.wans)
+        bed.run("router", "nft", "delete", "table", "inet", "multiwan")
+        bed.run("router", "conntrack", "-F")
+
+
+@contextlib.contextmanager
+def wanhelm(bed, case):
+    """Its WANs are up by hand: no probe can be lost so that they are not."""
+    bed.daemon.start(config(bed, case))
+    try:
+        for wan in range(1, (case.wans or bed.wans) + 1):
+            bed.daemon.cli("wan", "up", f"wan{wan}")
+        beds.net.wait_for(lambda: all_alive(bed), 10, "all WANs to be up")
+        yield
+    finally:
+        bed.daemon.stop()
+
+
+def is_built(bed, case):
+    """Whether this wanhelm knows the case's way at all."""
+    if not case.accel:
+        return True
+    path = bed.folder / "check.yaml"
+    path.write_text(config(bed, case))
+    return bed.run("router", beds.net.BUILD / "wanhelmd", "--check", "-c", path, check=False).returncode == 0
+
+
+def all_alive(bed):
+    return all(state == "forced-up" for state in bed.daemon.states().values())
+
+
+def config(bed, case):
+    """wanhelm.yaml with WANs that all have the same weight, and with lines and classes that nothing fits."""
+    wans = case.wans or bed.wans
+    uplinks = "".join(
+        f"  wan{wan}: {{device: wan{wan}, gateway: [198.18.{wan}.1, '2001:db8:{wan}::1'], nat6: masquerade,"
+        " ports: 1024-60999}\n"
+        for wan in range(1, wans + 1)
+    )
+    return f"""lan: [lan0]
+firewall: {case.firewall}
+accel: {case.accel}
+wans:
+{uplinks}probes:
+  default:
+    targets: ["icmp:{beds.PROBED[4]}", "icmp:{beds.PROBED[6]}"]
+    interval: 10s
+limits: {{flows: {LIMIT}, flows-per-client: {LIMIT}}}
+classes:
+{other_classes(case)}  default: {{balance: {{{', '.join(f'wan{wan}: 1' for wan in range(1, wans + 1))}}}, affinity: flow}}
+"""
+
+
+def other_classes(case):
+    """`lines` match lines, shared by all classes but the default one; one class where there is no other."""
+    if not case.lines:
+        return ""
+    text, others = "", max(1, case.classes - 1)
+    for number in range(others):
+        lines = range(number, case.lines, others)
+        match = ", ".join(f"{{proto: udp, from: 10.{i // 250}.{i % 250}.0/24, dport: {1000 + i}}}" for i in lines)
+        text += f"  other{number}: {{match: [{match}], prefer: [wan1]}}\n"
+    return text
