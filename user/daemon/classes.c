@@ -3,16 +3,13 @@
  * classes.c: a class's pin by hand, and what changes for a class.  The pin stands in the class's row of wh_steer, where
  * it outlives the controller; its end, and all of it for the time after a reboot, in STATE_DIR/class-pins.json.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/kept.h"
 #include "kern/words.h"
-#include "lib/log.h"
 #include "lib/text.h"
 
 #define PINS_FILE "class-pins.json"
@@ -45,15 +42,8 @@ static bool is_member(const struct wh_daemon *d, unsigned class, unsigned wan)
 
 /* --- what survives a reboot ------------------------------------------------------------------------------------- */
 
-static void file_path(const struct wh_daemon *d, char *path, size_t len, const char *suffix)
-{
-	snprintf(path, len, "%s/%s%s", d->state_dir, PINS_FILE, suffix);
-}
-
-/* A new file in the place of the old one, so that a crash leaves one of them whole. */
 static void save(const struct wh_daemon *d)
 {
-	char path[PATH_MAX], fresh[PATH_MAX];
 	json_t *all = json_object();
 
 	for (unsigned class = 0; class < d->config.n_classes; class += 1) {
@@ -65,12 +55,7 @@ static void save(const struct wh_daemon *d)
 				    json_pack("{s:s, s:I}", "wan", d->config.wans[d->conf_of[wan]].name, "until_s",
 					      (json_int_t)d->class_pins[class].until_s));
 	}
-	file_path(d, path, sizeof(path), "");
-	file_path(d, fresh, sizeof(fresh), ".new");
-	if ((mkdir(d->state_dir, 0750) && errno != EEXIST) || json_dump_file(all, fresh, JSON_INDENT(1)) ||
-	    rename(fresh, path))
-		wh_warn("%s: cannot keep the pins of classes for the time after a reboot: %s", path, strerror(errno));
-	json_decref(all);
+	wh_kept_save(d->state_dir, PINS_FILE, all, "the pins of classes for the time after a reboot");
 }
 
 static unsigned number_of_name(const struct wh_daemon *d, const char *name)
@@ -100,14 +85,8 @@ static void load_one(struct wh_daemon *d, unsigned class, const json_t *kept)
 
 void wh_classes_load(struct wh_daemon *d)
 {
-	char path[PATH_MAX];
-	json_error_t error;
-	json_t *all;
+	json_t *all = wh_kept_load(d->state_dir, PINS_FILE, "pins from before a reboot are forgotten");
 
-	file_path(d, path, sizeof(path), "");
-	all = json_load_file(path, 0, &error);
-	if (!all && access(path, F_OK) == 0)
-		wh_warn("%s:%d: %s; pins from before a reboot are forgotten", path, error.line, error.text);
 	for (unsigned class = 0; class < d->config.n_classes; class += 1)
 		load_one(d, class, json_object_get(all, d->config.classes[class].name));
 	json_decref(all);

@@ -21,6 +21,7 @@
  *	overrides.c  the hand: verbs, expiry, what survives a reboot
  *	classes.c    pins of classes by hand, what changes for a class
  *	throughput.c how fast each WAN runs; quota.c: how much of its month is used
+ *	kept.c       the files of overrides.c, classes.c and quota.c
  *	explain.c    what the data plane would do with a flow, in the configuration's words
  *	status.c, verbs.c, control.c, records.c, metrics.c   what is told to people
  */

@@ -4,16 +4,13 @@
  * STATE_DIR/quota.json; beside each stands what the counters were, so that a restart counts on where it stopped, and
  * what passed while no controller ran is counted too.  What an account means, and when it ends, is model/quota.h's.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/kept.h"
 #include "lib/clock.h"
-#include "lib/log.h"
 
 #define QUOTA_FILE "quota.json"
 #define SAVE_EVERY_NS (60 * WH_NS_PER_S)
@@ -28,14 +25,8 @@ static const struct wh_conf_quota *quota_of(const struct wh_daemon *d, unsigned 
 
 /* --- what survives a restart ------------------------------------------------------------------------------------ */
 
-static void file_path(const struct wh_daemon *d, char *path, size_t len, const char *suffix)
-{
-	snprintf(path, len, "%s/%s%s", d->state_dir, QUOTA_FILE, suffix);
-}
-
 void wh_quota_save(struct wh_daemon *d)
 {
-	char path[PATH_MAX], fresh[PATH_MAX];
 	json_t *all = json_object();
 
 	d->accounts_saved_ns = wh_now_ns();
@@ -49,12 +40,10 @@ void wh_quota_save(struct wh_daemon *d)
 					      (json_int_t)a->used_bytes, "counter", (json_int_t)a->counter, "warned",
 					      a->warned));
 	}
-	file_path(d, path, sizeof(path), "");
-	file_path(d, fresh, sizeof(fresh), ".new");
-	if (json_object_size(all) && ((mkdir(d->state_dir, 0750) && errno != EEXIST) ||
-				      json_dump_file(all, fresh, JSON_INDENT(1)) || rename(fresh, path)))
-		wh_warn("%s: cannot keep the quotas' accounts: %s", path, strerror(errno));
-	json_decref(all);
+	if (json_object_size(all))
+		wh_kept_save(d->state_dir, QUOTA_FILE, all, "the quotas' accounts");
+	else
+		json_decref(all);
 }
 
 static struct wh_account account_of(const json_t *kept)
@@ -134,14 +123,8 @@ static void begin(struct wh_daemon *d)
 
 void wh_quota_load(struct wh_daemon *d)
 {
-	char path[PATH_MAX];
-	json_error_t error;
-	json_t *all;
+	json_t *all = wh_kept_load(d->state_dir, QUOTA_FILE, "the month's traffic so far is not known");
 
-	file_path(d, path, sizeof(path), "");
-	all = json_load_file(path, 0, &error);
-	if (!all && access(path, F_OK) == 0)
-		wh_warn("%s:%d: %s; the month's traffic so far is not known", path, error.line, error.text);
 	/* A number may be another WAN's now, so that who is not in the file begins anew. */
 	for (unsigned wan = 0; all && wan < WH_MAX_WANS; wan++)
 		d->accounts[wan] = account_of(
