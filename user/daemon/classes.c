@@ -14,8 +14,6 @@
 
 #define PINS_FILE "class-pins.json"
 
-enum { FAILED = 1, USAGE = 2 };
-
 static volatile __u32 *word_of(struct wh_daemon *d, unsigned class)
 {
 	return &d->tables.steer_rows[d->class_number[class]].pin;
@@ -29,15 +27,7 @@ static unsigned pin_in_word(__u32 word)
 
 static bool is_member(const struct wh_daemon *d, unsigned class, unsigned wan)
 {
-	const struct wh_conf_class *conf = &d->config.classes[class];
-
-	for (unsigned t = 0; t < conf->n_tiers; t++) {
-		for (unsigned i = 0; i < conf->tiers[t].n_members; i++) {
-			if (d->number_of[conf->tiers[t].members[i].wan] == wan)
-				return true;
-		}
-	}
-	return false;
+	return wh_conf_class_wans(&d->config.classes[class], d->number_of) & (1U << wan);
 }
 
 /* --- what survives a reboot ------------------------------------------------------------------------------------- */
@@ -58,20 +48,11 @@ static void save(const struct wh_daemon *d)
 	wh_kept_save(d->state_dir, PINS_FILE, all, "the pins of classes for the time after a reboot");
 }
 
-static unsigned number_of_name(const struct wh_daemon *d, const char *name)
-{
-	for (unsigned i = 0; name && i < d->config.n_wans; i++) {
-		if (!strcmp(d->config.wans[i].name, name))
-			return d->number_of[i];
-	}
-	return WH_WAN_NONE;
-}
-
 /* One class: the word in the map wins; after a reboot there is none yet, and the file says what it was. */
 static void load_one(struct wh_daemon *d, unsigned class, const json_t *kept)
 {
 	unsigned wan = pin_in_word(*word_of(d, class));
-	unsigned saved = number_of_name(d, json_string_value(json_object_get(kept, "wan")));
+	unsigned saved = wh_wan_named(d, json_string_value(json_object_get(kept, "wan")));
 	uint64_t until_s = (uint64_t)json_integer_value(json_object_get(kept, "until_s"));
 
 	if (!d->adopted && !d->turn_timer && (!until_s || until_s > (uint64_t)time(NULL)))
@@ -139,7 +120,7 @@ static int named_class(const struct wh_daemon *d, const json_t *request, json_t 
 	const char *names[WH_MAX_CLASSES + 1] = {0}, *near;
 
 	if (!name) {
-		*error = wh_control_error(USAGE, "class: its name is missing");
+		*error = wh_control_error(WH_CONTROL_USAGE, "class: its name is missing");
 		return -1;
 	}
 	for (unsigned i = 0; i < d->config.n_classes; i++) {
@@ -148,7 +129,7 @@ static int named_class(const struct wh_daemon *d, const json_t *request, json_t 
 			return (int)i;
 	}
 	near = wh_nearest(name, names);
-	*error = wh_control_error(FAILED, "class: no class is called \"%s\"%s%s%s", name,
+	*error = wh_control_error(WH_CONTROL_FAILED, "class: no class is called \"%s\"%s%s%s", name,
 				  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	return -1;
 }
@@ -159,12 +140,14 @@ static json_t *refuse_pin(const struct wh_daemon *d, unsigned class, unsigned wa
 	const struct wh_conf_class *conf = &d->config.classes[class];
 
 	if (wan == WH_WAN_NONE)
-		return wh_control_error(FAILED, "class pin: no WAN is called \"%s\"", name ? name : "");
+		return wh_control_error(WH_CONTROL_FAILED, "class pin: no WAN is called \"%s\"", name ? name : "");
 	if (conf->never & (1U << d->conf_of[wan]))
-		return wh_control_error(FAILED, "class pin: %s never uses %s; its `never` in the configuration says so",
+		return wh_control_error(WH_CONTROL_FAILED,
+					"class pin: %s never uses %s; its `never` in the configuration says so",
 					conf->name, name);
 	if (!is_member(d, class, wan))
-		return wh_control_error(FAILED, "class pin: %s is not among the WANs of %s", name, conf->name);
+		return wh_control_error(WH_CONTROL_FAILED, "class pin: %s is not among the WANs of %s", name,
+					conf->name);
 	return NULL;
 }
 
@@ -173,7 +156,7 @@ json_t *wh_classes_on_pin(void *arg, const json_t *request)
 	const char *name = json_string_value(json_object_get(request, "name"));
 	json_int_t for_s = json_integer_value(json_object_get(request, "for_s"));
 	struct wh_daemon *d = arg;
-	unsigned wan = number_of_name(d, name);
+	unsigned wan = wh_wan_named(d, name);
 	json_t *error = NULL;
 	int class = named_class(d, request, &error);
 	char text[160];
@@ -181,7 +164,7 @@ json_t *wh_classes_on_pin(void *arg, const json_t *request)
 	if (class < 0)
 		return error;
 	if (for_s < 0)
-		return wh_control_error(USAGE, "class pin: --for must be positive");
+		return wh_control_error(WH_CONTROL_USAGE, "class pin: --for must be positive");
 	error = refuse_pin(d, (unsigned)class, wan, name);
 	if (error)
 		return error;

@@ -251,6 +251,8 @@ void wh_daemon_end(struct wh_daemon *d);
 /* settle.c */
 /* Take a configuration: numbers for its WANs, and the model. */
 void wh_settle_take(struct wh_daemon *d, const struct wh_config *config);
+/* The number of the WAN of that name in the configuration; WH_WAN_NONE, also of NULL. */
+unsigned wh_wan_named(const struct wh_daemon *d, const char *name);
 /* Bring everything into line with the configuration that was just taken; the hand and the policy too. 0 or -errno. */
 int wh_settle(struct wh_daemon *d, char *error, size_t error_len);
 /* Read the configuration again; 0 or -errno with a line in `error` and nothing changed. */
