@@ -126,10 +126,12 @@ static int store_lanes(struct wh_daemon *d)
 
 void wh_policy_pace(struct wh_daemon *d)
 {
-	bool paced[WH_MAX_WANS] = {};
+	unsigned ifindex[WH_MAX_WANS];
+	bool paced[WH_MAX_WANS];
 
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++)
-		paced[wan] = d->wans[wan].ifindex && wh_qdisc_paces(d->wans[wan].ifindex);
+		ifindex[wan] = d->wans[wan].ifindex;
+	wh_qdisc_paces(ifindex, paced);
 	if (!memcmp(paced, d->wan_is_paced, sizeof(paced)))
 		return;
 	memcpy(d->wan_is_paced, paced, sizeof(paced));
