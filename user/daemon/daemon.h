@@ -262,8 +262,6 @@ int wh_daemon_reload(struct wh_daemon *d, char *error, size_t error_len);
 void wh_turn(struct wh_daemon *d);
 void wh_turn_on_timer(evutil_socket_t fd, short what, void *arg);
 void wh_turn_on_results(evutil_socket_t fd, short what, void *arg);
-/* How many packets of users left by a WAN. */
-uint64_t wh_sent_packets(const struct wh_daemon *d, unsigned wan);
 void wh_turn_on_change(void *arg, const struct wh_change *change);
 
 /* world.c */
@@ -403,8 +401,6 @@ void wh_overrides_expire(struct wh_daemon *d);
 /* throughput.c */
 /* Once a second: how fast each WAN runs; the model is told. */
 void wh_throughput_watch(struct wh_daemon *d);
-/* All bytes, of all classes and the probes. */
-void wh_throughput_bytes(const struct wh_daemon *d, unsigned wan, uint64_t *tx, uint64_t *rx);
 
 /* quota.c */
 void wh_quota_load(struct wh_daemon *d);

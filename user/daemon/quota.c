@@ -58,12 +58,9 @@ static struct wh_account account_of(const json_t *kept)
 
 /* --- the account ------------------------------------------------------------------------------------------------ */
 
-static void count(struct wh_daemon *d, unsigned wan)
+static void count(struct wh_account *a, const struct wh_counters *total)
 {
-	uint64_t tx, rx;
-
-	wh_throughput_bytes(d, wan, &tx, &rx);
-	wh_quota_count(&d->accounts[wan], tx + rx);
+	wh_quota_count(a, total->tx_bytes + total->rx_bytes);
 }
 
 static void tell(struct wh_daemon *d, unsigned wan, const char *cause)
@@ -82,13 +79,14 @@ static void tell(struct wh_daemon *d, unsigned wan, const char *cause)
 	wh_quota_save(d);
 }
 
-static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota *quota, uint64_t now_s)
+static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota *quota, const struct wh_counters *total,
+		  uint64_t now_s)
 {
 	struct wh_account *a = &d->accounts[wan];
 	enum wh_quota_verdict verdict;
 
 	/* What passed before this second is the old month's. */
-	count(d, wan);
+	count(a, total);
 	if (wh_quota_enter(a, now_s, quota->reset_day))
 		tell(d, wan, "reset");
 	if (wh_quota_warns(a, quota))
@@ -105,15 +103,19 @@ static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota 
 /* Who is new begins now; and at our start what is used up is so before the first packet. */
 static void begin(struct wh_daemon *d)
 {
+	struct wh_counters totals[WH_MAX_WANS];
 	time_t now = time(NULL);
 
+	if (wh_tables_totals(&d->tables, WH_CLASSES_AND_PROBES, totals))
+		return;
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		const struct wh_conf_quota *quota = quota_of(d, wan, now);
 		struct wh_account *a = &d->accounts[wan];
 
 		if (!quota)
 			continue;
-		count(d, wan); /* now, as counters that begin anew with the maps are soon more than they were */
+		/* Now, as counters that begin anew with the maps are soon more than they were. */
+		count(a, &totals[wan]);
 		if (!a->period_s)
 			wh_quota_enter(a, (uint64_t)now, quota->reset_day);
 		if (!d->turn_timer)
@@ -135,13 +137,16 @@ void wh_quota_load(struct wh_daemon *d)
 
 void wh_quota_watch(struct wh_daemon *d)
 {
+	struct wh_counters totals[WH_MAX_WANS];
 	time_t now = time(NULL);
 
+	if (wh_tables_totals(&d->tables, WH_CLASSES_AND_PROBES, totals))
+		return;
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		const struct wh_conf_quota *quota = quota_of(d, wan, now);
 
 		if (quota)
-			watch(d, wan, quota, (uint64_t)now);
+			watch(d, wan, quota, &totals[wan], (uint64_t)now);
 		else
 			wh_model_quota(&d->model, wan, WH_QUOTA_FREE);
 	}
@@ -151,11 +156,13 @@ void wh_quota_watch(struct wh_daemon *d)
 
 void wh_quota_end(struct wh_daemon *d)
 {
+	struct wh_counters totals[WH_MAX_WANS];
+	bool known = !wh_tables_totals(&d->tables, WH_CLASSES_AND_PROBES, totals);
 	time_t now = time(NULL);
 
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		if (quota_of(d, wan, now))
-			count(d, wan);
+		if (known && quota_of(d, wan, now))
+			count(&d->accounts[wan], &totals[wan]);
 	}
 	wh_quota_save(d);
 }
