@@ -250,7 +250,7 @@ def test_pin(lab):
     daemon.wait_states(cable="down")
     assert udp(lab, V4) == V4.wan(1)
     lab.heal(3)
-    daemon.wait_states(cable="up")
+    wait_up(daemon, "cable")
     assert udp(lab, V4) == V4.wan(3)
     daemon.end()
     lab.start_daemon(None)

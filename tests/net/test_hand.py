@@ -19,7 +19,7 @@ def daemon(lab):
 
 def words(daemon):
     """All that steers, without what beats by itself."""
-    return [(key, {**row, "heartbeat_ns": 0}) for key, row in table(daemon, "wh_steer")]
+    return [(key, {**row, "heartbeat_ns": 0, "gateways_until_ns": 0}) for key, row in table(daemon, "wh_steer")]
 
 
 def forced(daemon):

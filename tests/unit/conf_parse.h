@@ -32,4 +32,20 @@ __attribute__((format(printf, 1, 2))) static inline const struct wh_config *pars
 	return parse(text);
 }
 
+/* Tiers as text: "0:1 1:1" are two tiers, "0:3,1:1" is one; each member WAN index:weight. */
+__attribute__((unused)) static void assert_tiers(const struct wh_conf_class *class, const char *expected)
+{
+	char text[256] = "";
+	size_t used = 0;
+
+	for (unsigned t = 0; t < class->n_tiers; t++)
+		for (unsigned m = 0; m < class->tiers[t].n_members; m++)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u:%u",
+						 m   ? ","
+						 : t ? " "
+						     : "",
+						 class->tiers[t].members[m].wan, class->tiers[t].members[m].weight);
+	assert_string_equal(text, expected);
+}
+
 #endif

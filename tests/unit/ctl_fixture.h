@@ -46,7 +46,8 @@ static inline json_t *do_status(void *arg, const json_t *request)
 static inline json_t *do_hand(void *arg, const json_t *request)
 {
 	(void)arg;
-	return wh_control_error(1, "wan: no WAN is called \"%s\"", json_string_value(json_object_get(request, "name")));
+	return wh_control_error(WH_CONTROL_FAILED, "wan: no WAN is called \"%s\"",
+				json_string_value(json_object_get(request, "name")));
 }
 
 static inline json_t *do_events(void *arg, const json_t *request)

@@ -12,22 +12,6 @@
 
 #include "conf_parse.h"
 
-/* Tiers as text: "0:1 1:1" are two tiers, "0:3,1:1" is one; each member WAN index:weight. */
-static void assert_tiers(const struct wh_conf_class *class, const char *expected)
-{
-	char text[256] = "";
-	size_t used = 0;
-
-	for (unsigned t = 0; t < class->n_tiers; t++)
-		for (unsigned m = 0; m < class->tiers[t].n_members; m++)
-			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u:%u",
-						 m   ? ","
-						 : t ? " "
-						     : "",
-						 class->tiers[t].members[m].wan, class->tiers[t].members[m].weight);
-	assert_string_equal(text, expected);
-}
-
 #define FIVE_WANS                                                                                                      \
 	LAN "wans:\n  a: {device: w0, weight: 3}\n  sat: {device: w1, metered: true}\n  b: {device: w2}\n"             \
 	    "  lte: {device: w3, metered: true, weight: 7}\n  off: {device: w4, enabled: false}\n"

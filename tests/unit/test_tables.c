@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include <bpf/libbpf.h>
+
 /* --- flows ------------------------------------------------------------------------------------------------ */
 
 static struct wh_flow4_key flow4_key(unsigned i)
@@ -239,6 +241,39 @@ static void test_forms(void **state)
 	assert_memory_equal(&p->form4.port[0], &port, sizeof(port));
 }
 
+/* The sum of what each CPU has counted for a WAN in the classes that are asked for, and in no others. */
+static void test_totals(void **state)
+{
+	struct place *p = place(state);
+	const unsigned cpus = (unsigned)libbpf_num_possible_cpus();
+	struct wh_counters *each = calloc(cpus, sizeof(*each)), totals[WH_MAX_WANS];
+
+	p->tables.counters = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct wh_counters), WH_COUNTER_ROWS);
+	for (__u32 row = 0; row < WH_COUNTER_ROWS; row++) {
+		for (unsigned cpu = 0; cpu < cpus; cpu++)
+			each[cpu] = (struct wh_counters){row, 2 * row, 3 * row, 4 * row, 5 * row, cpu, 1, 0};
+		put(p->tables.counters, &row, each);
+	}
+	for (unsigned classes = 1; classes <= WH_CLASSES_AND_PROBES; classes += WH_CLASS_PROBE / 2) {
+		assert_int_equal(wh_tables_totals(&p->tables, classes, totals), 0);
+		for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+			const __u64 rows = classes * wan + WH_MAX_WANS * classes * (classes - 1) / 2;
+
+			assert_int_equal(totals[wan].tx_packets, cpus * rows);
+			assert_int_equal(totals[wan].tx_bytes, 2 * cpus * rows);
+			assert_int_equal(totals[wan].rx_packets, 3 * cpus * rows);
+			assert_int_equal(totals[wan].rx_bytes, 4 * cpus * rows);
+			assert_int_equal(totals[wan].new_flows, 5 * cpus * rows);
+			assert_int_equal(totals[wan].moved, classes * cpus * (cpus - 1) / 2);
+			assert_int_equal(totals[wan].reset, classes * cpus);
+		}
+	}
+	close(p->tables.counters);
+	p->tables.counters = -1;
+	assert_int_equal(wh_tables_totals(&p->tables, 1, totals), -EBADF);
+	free(each);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +284,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ports, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_only_clients_without_flows_are_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forms, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_totals, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

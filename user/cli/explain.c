@@ -9,6 +9,8 @@
 #include "cli/print.h"
 #include "lib/text.h"
 
+#define NAME_WIDTH 8
+
 /* --- the question ----------------------------------------------------------------------------------------------- */
 
 /* A number option, 0 where it is not given. */
@@ -60,15 +62,6 @@ static int make_request(const struct cli *cli, json_t *request)
 
 /* --- the answer ------------------------------------------------------------------------------------------------- */
 
-static void row(const char *name, const char *text)
-{
-	char clean[320];
-
-	snprintf(clean, sizeof(clean), "%s", text);
-	cli_clean(clean);
-	printf("%-8s %s\n", name, clean);
-}
-
 /* "FILE:LINE" */
 static void format_rule(char *out, size_t len, const json_t *rule, const char *none)
 {
@@ -107,7 +100,7 @@ static void text_flow(const json_t *flow)
 	char text[320], rule[192];
 
 	if (!json_is_object(flow)) {
-		row("flow", "none now");
+		cli_row(NAME_WIDTH, "flow", "none now");
 		return;
 	}
 	format_rule(rule, sizeof(rule), json_object_get(flow, "rule"), "");
@@ -116,20 +109,20 @@ static void text_flow(const json_t *flow)
 		 json_is_true(json_object_get(flow, "reset")) ? ", reset" : "",
 		 json_is_true(json_object_get(flow, "from_outside")) ? ", opened from outside" : "",
 		 json_is_true(json_object_get(flow, "by_kernel")) ? ", by way of the kernel" : "");
-	row("flow", text);
+	cli_row(NAME_WIDTH, "flow", text);
 }
 
 static void text_explain(const json_t *answer)
 {
 	char text[192];
 
-	row("class", cli_text_of(answer, "class"));
+	cli_row(NAME_WIDTH, "class", cli_text_of(answer, "class"));
 	format_rule(text, sizeof(text), json_object_get(answer, "rule"), "none matches: the class is default");
-	row("rule", text);
+	cli_row(NAME_WIDTH, "rule", text);
 	snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(json_object_get(answer, "bucket")));
-	row("bucket", text);
-	row("WAN", cli_text_of(answer, "wan"));
-	row("why", cli_text_of(answer, "why"));
+	cli_row(NAME_WIDTH, "bucket", text);
+	cli_row(NAME_WIDTH, "WAN", cli_text_of(answer, "wan"));
+	cli_row(NAME_WIDTH, "why", cli_text_of(answer, "why"));
 	text_flow(json_object_get(answer, "flow"));
 	putchar('\n');
 	text_wans(json_object_get(answer, "wans"));

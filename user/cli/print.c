@@ -107,6 +107,15 @@ void cli_table_print(struct cli_table *table)
 	*table = (struct cli_table){0};
 }
 
+void cli_row(int width, const char *name, const char *text)
+{
+	char clean[320];
+
+	snprintf(clean, sizeof(clean), "%s", text);
+	cli_clean(clean);
+	printf("%-*s %s\n", width, name, clean);
+}
+
 void cli_text_message(const json_t *answer)
 {
 	char text[1024];

@@ -44,6 +44,9 @@ void cli_table_print(struct cli_table *table);
 /* Replace control characters, so that a name or a reason cannot steer the terminal. */
 void cli_clean(char *text);
 
+/* A line of what is shown as names, `width` wide, and texts. */
+void cli_row(int width, const char *name, const char *text);
+
 /* The text of answers that hold a "message". */
 void cli_text_message(const json_t *answer);
 

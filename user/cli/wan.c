@@ -7,14 +7,7 @@
 #include "cli/print.h"
 #include "cli/status.h"
 
-static void row(const char *name, const char *text)
-{
-	char clean[320];
-
-	snprintf(clean, sizeof(clean), "%s", text);
-	cli_clean(clean);
-	printf("%-9s %s\n", name, clean);
-}
+#define NAME_WIDTH 9
 
 static void text_targets(const json_t *targets)
 {
@@ -59,17 +52,17 @@ static void text_figures(const json_t *wan)
 	char text[160], tx[32], rx[32];
 
 	format_quality(text, sizeof(text), wan);
-	row("quality", text);
+	cli_row(NAME_WIDTH, "quality", text);
 	cli_format_rate(tx, sizeof(tx), json_object_get(wan, "tx_bps"));
 	cli_format_rate(rx, sizeof(rx), json_object_get(wan, "rx_bps"));
 	snprintf(text, sizeof(text), "out %s, in %s", tx, rx);
-	row("rate", text);
+	cli_row(NAME_WIDTH, "rate", text);
 	cli_format_bytes(tx, sizeof(tx), json_number_value(json_object_get(wan, "tx_bytes")));
 	cli_format_bytes(rx, sizeof(rx), json_number_value(json_object_get(wan, "rx_bytes")));
 	snprintf(text, sizeof(text), "out %s, in %s", tx, rx);
-	row("bytes", text);
+	cli_row(NAME_WIDTH, "bytes", text);
 	snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(json_object_get(wan, "flows")));
-	row("flows", text);
+	cli_row(NAME_WIDTH, "flows", text);
 }
 
 /* "12.3 GB of 50.0 GB", where it has one. */
@@ -82,7 +75,7 @@ static void text_quota(const json_t *quota)
 	cli_format_bytes(used, sizeof(used), json_number_value(json_object_get(quota, "used_bytes")));
 	cli_format_bytes(limit, sizeof(limit), json_number_value(json_object_get(quota, "limit_bytes")));
 	snprintf(text, sizeof(text), "%s of %s", used, limit);
-	row("quota", text);
+	cli_row(NAME_WIDTH, "quota", text);
 }
 
 /* "up: 198.18.1.2 by 198.18.1.1 (02:00:00:00:00:01), rtt 12.3 ms, jitter 0.5 ms, loss 1.5 %" */
@@ -93,17 +86,17 @@ static void text_family(const char *name, const json_t *part)
 	format_quality(quality, sizeof(quality), part);
 	snprintf(text, sizeof(text), "%s: %s by %s (%s), %s", cli_text_of(part, "state"), cli_text_of(part, "address"),
 		 cli_text_of(part, "gateway"), cli_text_of(part, "gateway_mac"), quality);
-	row(name, text);
+	cli_row(NAME_WIDTH, name, text);
 }
 
 static void text_wan(const json_t *wan)
 {
-	row("name", cli_text_of(wan, "name"));
-	row("device", cli_text_of(wan, "device"));
-	row("state", cli_text_of(wan, "state"));
-	row("since", cli_text_of(wan, "since"));
-	row("why", cli_text_of(wan, "reason"));
-	row("by hand", cli_text_of(wan, "forced"));
+	cli_row(NAME_WIDTH, "name", cli_text_of(wan, "name"));
+	cli_row(NAME_WIDTH, "device", cli_text_of(wan, "device"));
+	cli_row(NAME_WIDTH, "state", cli_text_of(wan, "state"));
+	cli_row(NAME_WIDTH, "since", cli_text_of(wan, "since"));
+	cli_row(NAME_WIDTH, "why", cli_text_of(wan, "reason"));
+	cli_row(NAME_WIDTH, "by hand", cli_text_of(wan, "forced"));
 	text_family("IPv4", json_object_get(wan, "v4"));
 	text_family("IPv6", json_object_get(wan, "v6"));
 	text_figures(wan);

@@ -76,20 +76,6 @@ static json_t *forced(const struct wh_tables *tables, unsigned wan)
 	return verb == WH_HAND_AUTO ? json_null() : json_string(wh_word_of_hand(verb));
 }
 
-/* The bytes of all classes and the probes. */
-static void sum_bytes(const struct wh_tables *tables, unsigned wan, json_int_t *tx, json_int_t *rx)
-{
-	struct wh_counters counters;
-
-	*tx = *rx = 0;
-	for (unsigned class = 0; class <= WH_CLASS_PROBE; class += 1) {
-		if (wh_tables_counters(tables, class, wan, &counters) < 0)
-			continue;
-		*tx += (json_int_t)counters.tx_bytes;
-		*rx += (json_int_t)counters.rx_bytes;
-	}
-}
-
 /* The hand may be younger than the state that the last controller left behind. */
 static enum wh_wan_state state_now(const struct wh_tables *tables, const struct wh_wan *wan, unsigned number,
 				   enum wh_family family)
@@ -142,28 +128,29 @@ static json_t *family_status(const struct wh_tables *tables, const struct wh_wan
 	return status;
 }
 
-static json_t *wan_status(const struct wh_tables *tables, const struct wh_wan *wan, unsigned number, uint64_t flows)
+static json_t *wan_status(const struct wh_tables *tables, const struct wh_wan *wan, unsigned number, uint64_t flows,
+			  const struct wh_counters *total)
 {
-	json_int_t tx, rx;
-
-	sum_bytes(tables, number, &tx, &rx);
 	return json_pack("{s:s,s:s,s:i,s:s,s:o,s:s,s:o,s:o,s:o,s:n,s:n,s:n,s:n,s:n,s:I,s:I,s:I}", "name", wan->name,
 			 "device", wan->device, "index", (int)number, "state", shown_state(tables, wan, number),
 			 "since", time_of(part_of(wan, shown_family(tables, wan, number)).since_s), "reason",
 			 "as the last controller left it", "forced", forced(tables, number), keys[WH_V4],
 			 family_status(tables, wan, number, WH_V4), keys[WH_V6],
 			 family_status(tables, wan, number, WH_V6), "rtt_ms", "jitter_ms", "loss_ratio", "tx_bps",
-			 "rx_bps", "tx_bytes", tx, "rx_bytes", rx, "flows", (json_int_t)flows);
+			 "rx_bps", "tx_bytes", (json_int_t)total->tx_bytes, "rx_bytes", (json_int_t)total->rx_bytes,
+			 "flows", (json_int_t)flows);
 }
 
 static json_t *wans_status(const struct wh_tables *tables, const uint64_t flows[WH_MAX_WANS])
 {
+	struct wh_counters totals[WH_MAX_WANS] = {};
 	json_t *wans = json_array();
 	struct wh_wan wan;
 
+	wh_tables_totals(tables, WH_CLASSES_AND_PROBES, totals);
 	for (unsigned i = 0; i < WH_MAX_WANS; i++) {
 		if (wh_tables_wan(tables, i, &wan) == 0 && wan.flags & WH_WAN_CONFIGURED)
-			json_array_append_new(wans, wan_status(tables, &wan, i, flows[i]));
+			json_array_append_new(wans, wan_status(tables, &wan, i, flows[i], &totals[i]));
 	}
 	return wans;
 }

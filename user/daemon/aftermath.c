@@ -13,21 +13,21 @@
 
 #define WATCH_NS (2 * WH_NS_PER_S)
 
-static uint64_t sum_moved(const struct wh_daemon *d, uint64_t *reset, unsigned dead)
+/* What users' flows have counted; all 0 where that cannot be read. */
+static void read_totals(const struct wh_daemon *d, struct wh_counters totals[WH_MAX_WANS])
 {
-	struct wh_counters count;
+	memset(totals, 0, WH_MAX_WANS * sizeof(*totals));
+	wh_tables_totals(&d->tables, d->class_numbers, totals);
+}
+
+/* Flows that came to others than the dead WAN. */
+static uint64_t sum_moved(const struct wh_daemon *d, const struct wh_counters totals[WH_MAX_WANS], unsigned dead)
+{
 	uint64_t moved = 0;
 
-	*reset = 0;
-	for (unsigned class = 0; class < d->class_numbers; class += 1) {
-		for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-			if (d->conf_of[wan] < 0 || wh_tables_counters(&d->tables, class, wan, &count))
-				continue;
-			if (wan == dead)
-				*reset += count.reset;
-			else
-				moved += count.moved;
-		}
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if (d->conf_of[wan] >= 0 && wan != dead)
+			moved += totals[wan].moved;
 	}
 	return moved;
 }
@@ -68,32 +68,36 @@ static bool other_carries(const struct wh_daemon *d, const struct wh_change *cha
 	return carries(d->model.wans[change->wan].of[other].state);
 }
 
-static void begin(struct wh_daemon *d, struct wh_aftermath *a, const struct wh_change *change)
+static void begin(struct wh_daemon *d, struct wh_aftermath *a, const struct wh_change *change,
+		  const struct wh_counters totals[WH_MAX_WANS])
 {
 	memset(a, 0, sizeof(*a));
 	a->open = true;
 	a->change = *change;
 	snprintf(a->cause, sizeof(a->cause), "%s", change->cause);
 	snprintf(a->evidence, sizeof(a->evidence), "%s", change->evidence ? change->evidence : "");
-	a->moved_before = sum_moved(d, &a->reset_before, change->wan);
+	a->moved_before = sum_moved(d, totals, change->wan);
+	a->reset_before = totals[change->wan].reset;
 }
 
 void wh_aftermath_open(struct wh_daemon *d, const struct wh_change *change)
 {
 	struct wh_aftermath *a = &d->aftermath[change->wan];
+	struct wh_counters totals[WH_MAX_WANS];
 
 	if (!carries(change->from) || carries(change->to))
 		return;
 	/* One that was not in use again yet fails over nothing. */
 	if (change->from == WH_WAN_RECOVERING)
 		return;
+	read_totals(d, totals);
 	if (!a->open)
-		begin(d, a, change);
+		begin(d, a, change, totals);
 	a->died[change->family] = true;
 	/* Packets are counted for both families together: what one alone has lost is not known. */
 	a->lost = -1;
 	if (d->heard[change->wan].heard_ns && !other_carries(d, change))
-		a->lost = (int64_t)(wh_sent_packets(d, change->wan) - d->heard[change->wan].sent_packets);
+		a->lost = (int64_t)(totals[change->wan].tx_packets - d->heard[change->wan].sent_packets);
 }
 
 void wh_aftermath_flipped(struct wh_daemon *d, uint64_t flipped_ns)
@@ -142,13 +146,16 @@ static void write_record(struct wh_daemon *d, unsigned wan)
 	struct wh_aftermath *a = &d->aftermath[wan];
 	struct wh_record record = WH_RECORD_EMPTY;
 	char evidence[sizeof(a->evidence) + 32];
+	struct wh_counters totals[WH_MAX_WANS];
 	uint64_t moved, reset;
 
 	a->open = false;
 	snprintf(evidence, sizeof(evidence), "%s%s%s: %s", a->died[WH_V4] ? wh_word_of_family(WH_V4) : "",
 		 a->died[WH_V4] && a->died[WH_V6] ? " and " : "", a->died[WH_V6] ? wh_word_of_family(WH_V6) : "",
 		 a->evidence);
-	moved = sum_moved(d, &reset, wan) - a->moved_before;
+	read_totals(d, totals);
+	moved = sum_moved(d, totals, wan) - a->moved_before;
+	reset = totals[wan].reset - a->reset_before + a->reset_by_walk;
 	record.event = "failover";
 	record.wan = d->wans[wan].name;
 	record.cause = a->cause;
@@ -156,7 +163,7 @@ static void write_record(struct wh_daemon *d, unsigned wan)
 	record.detect_ms = (double)(a->change.now_ns - a->change.since_ns) / 1e6;
 	record.flip_us = a->flip_us;
 	record.moved = (int64_t)moved;
-	record.reset = (int64_t)(reset - a->reset_before + a->reset_by_walk);
+	record.reset = (int64_t)reset;
 	record.lost = a->lost;
 	if (a->answered_ns)
 		record.first_answer_ms = (double)(a->answered_ns - a->flipped_ns) / 1e6;

@@ -3,21 +3,16 @@
  * classes.c: a class's pin by hand, and what changes for a class.  The pin stands in the class's row of wh_steer, where
  * it outlives the controller; its end, and all of it for the time after a reboot, in STATE_DIR/class-pins.json.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/kept.h"
 #include "kern/words.h"
-#include "lib/log.h"
 #include "lib/text.h"
 
 #define PINS_FILE "class-pins.json"
-
-enum { FAILED = 1, USAGE = 2 };
 
 static volatile __u32 *word_of(struct wh_daemon *d, unsigned class)
 {
@@ -32,28 +27,13 @@ static unsigned pin_in_word(__u32 word)
 
 static bool is_member(const struct wh_daemon *d, unsigned class, unsigned wan)
 {
-	const struct wh_conf_class *conf = &d->config.classes[class];
-
-	for (unsigned t = 0; t < conf->n_tiers; t++) {
-		for (unsigned i = 0; i < conf->tiers[t].n_members; i++) {
-			if (d->number_of[conf->tiers[t].members[i].wan] == wan)
-				return true;
-		}
-	}
-	return false;
+	return wh_conf_class_wans(&d->config.classes[class], d->number_of) & (1U << wan);
 }
 
 /* --- what survives a reboot ------------------------------------------------------------------------------------- */
 
-static void file_path(const struct wh_daemon *d, char *path, size_t len, const char *suffix)
-{
-	snprintf(path, len, "%s/%s%s", d->state_dir, PINS_FILE, suffix);
-}
-
-/* A new file in the place of the old one, so that a crash leaves one of them whole. */
 static void save(const struct wh_daemon *d)
 {
-	char path[PATH_MAX], fresh[PATH_MAX];
 	json_t *all = json_object();
 
 	for (unsigned class = 0; class < d->config.n_classes; class += 1) {
@@ -65,28 +45,14 @@ static void save(const struct wh_daemon *d)
 				    json_pack("{s:s, s:I}", "wan", d->config.wans[d->conf_of[wan]].name, "until_s",
 					      (json_int_t)d->class_pins[class].until_s));
 	}
-	file_path(d, path, sizeof(path), "");
-	file_path(d, fresh, sizeof(fresh), ".new");
-	if ((mkdir(d->state_dir, 0750) && errno != EEXIST) || json_dump_file(all, fresh, JSON_INDENT(1)) ||
-	    rename(fresh, path))
-		wh_warn("%s: cannot keep the pins of classes for the time after a reboot: %s", path, strerror(errno));
-	json_decref(all);
-}
-
-static unsigned number_of_name(const struct wh_daemon *d, const char *name)
-{
-	for (unsigned i = 0; name && i < d->config.n_wans; i++) {
-		if (!strcmp(d->config.wans[i].name, name))
-			return d->number_of[i];
-	}
-	return WH_WAN_NONE;
+	wh_kept_save(d->state_dir, PINS_FILE, all, "the pins of classes for the time after a reboot");
 }
 
 /* One class: the word in the map wins; after a reboot there is none yet, and the file says what it was. */
 static void load_one(struct wh_daemon *d, unsigned class, const json_t *kept)
 {
 	unsigned wan = pin_in_word(*word_of(d, class));
-	unsigned saved = number_of_name(d, json_string_value(json_object_get(kept, "wan")));
+	unsigned saved = wh_wan_named(d, json_string_value(json_object_get(kept, "wan")));
 	uint64_t until_s = (uint64_t)json_integer_value(json_object_get(kept, "until_s"));
 
 	if (!d->adopted && !d->turn_timer && (!until_s || until_s > (uint64_t)time(NULL)))
@@ -100,14 +66,8 @@ static void load_one(struct wh_daemon *d, unsigned class, const json_t *kept)
 
 void wh_classes_load(struct wh_daemon *d)
 {
-	char path[PATH_MAX];
-	json_error_t error;
-	json_t *all;
+	json_t *all = wh_kept_load(d->state_dir, PINS_FILE, "pins from before a reboot are forgotten");
 
-	file_path(d, path, sizeof(path), "");
-	all = json_load_file(path, 0, &error);
-	if (!all && access(path, F_OK) == 0)
-		wh_warn("%s:%d: %s; pins from before a reboot are forgotten", path, error.line, error.text);
 	for (unsigned class = 0; class < d->config.n_classes; class += 1)
 		load_one(d, class, json_object_get(all, d->config.classes[class].name));
 	json_decref(all);
@@ -160,7 +120,7 @@ static int named_class(const struct wh_daemon *d, const json_t *request, json_t 
 	const char *names[WH_MAX_CLASSES + 1] = {0}, *near;
 
 	if (!name) {
-		*error = wh_control_error(USAGE, "class: its name is missing");
+		*error = wh_control_error(WH_CONTROL_USAGE, "class: its name is missing");
 		return -1;
 	}
 	for (unsigned i = 0; i < d->config.n_classes; i++) {
@@ -169,7 +129,7 @@ static int named_class(const struct wh_daemon *d, const json_t *request, json_t 
 			return (int)i;
 	}
 	near = wh_nearest(name, names);
-	*error = wh_control_error(FAILED, "class: no class is called \"%s\"%s%s%s", name,
+	*error = wh_control_error(WH_CONTROL_FAILED, "class: no class is called \"%s\"%s%s%s", name,
 				  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	return -1;
 }
@@ -180,12 +140,14 @@ static json_t *refuse_pin(const struct wh_daemon *d, unsigned class, unsigned wa
 	const struct wh_conf_class *conf = &d->config.classes[class];
 
 	if (wan == WH_WAN_NONE)
-		return wh_control_error(FAILED, "class pin: no WAN is called \"%s\"", name ? name : "");
+		return wh_control_error(WH_CONTROL_FAILED, "class pin: no WAN is called \"%s\"", name ? name : "");
 	if (conf->never & (1U << d->conf_of[wan]))
-		return wh_control_error(FAILED, "class pin: %s never uses %s; its `never` in the configuration says so",
+		return wh_control_error(WH_CONTROL_FAILED,
+					"class pin: %s never uses %s; its `never` in the configuration says so",
 					conf->name, name);
 	if (!is_member(d, class, wan))
-		return wh_control_error(FAILED, "class pin: %s is not among the WANs of %s", name, conf->name);
+		return wh_control_error(WH_CONTROL_FAILED, "class pin: %s is not among the WANs of %s", name,
+					conf->name);
 	return NULL;
 }
 
@@ -194,7 +156,7 @@ json_t *wh_classes_on_pin(void *arg, const json_t *request)
 	const char *name = json_string_value(json_object_get(request, "name"));
 	json_int_t for_s = json_integer_value(json_object_get(request, "for_s"));
 	struct wh_daemon *d = arg;
-	unsigned wan = number_of_name(d, name);
+	unsigned wan = wh_wan_named(d, name);
 	json_t *error = NULL;
 	int class = named_class(d, request, &error);
 	char text[160];
@@ -202,7 +164,7 @@ json_t *wh_classes_on_pin(void *arg, const json_t *request)
 	if (class < 0)
 		return error;
 	if (for_s < 0)
-		return wh_control_error(USAGE, "class pin: --for must be positive");
+		return wh_control_error(WH_CONTROL_USAGE, "class pin: --for must be positive");
 	error = refuse_pin(d, (unsigned)class, wan, name);
 	if (error)
 		return error;

@@ -51,7 +51,7 @@ struct wh_control {
 	TAILQ_HEAD(, client) clients;
 };
 
-json_t *wh_control_error(int exit, const char *format, ...)
+json_t *wh_control_error(enum wh_control_exit exit, const char *format, ...)
 {
 	char text[1024];
 	json_t *message;
@@ -95,12 +95,13 @@ static json_t *dispatch(struct client *client, const json_t *request)
 	json_t *answer;
 
 	if (!verb)
-		return wh_control_error(2, "request: no \"verb\"");
+		return wh_control_error(WH_CONTROL_USAGE, "request: no \"verb\"");
 	handler = find_handler(client->control, verb);
 	if (!handler)
-		return wh_control_error(2, "request: no verb is called \"%.64s\"", verb);
+		return wh_control_error(WH_CONTROL_USAGE, "request: no verb is called \"%.64s\"", verb);
 	if (!handler->everyone && !client->privileged)
-		return wh_control_error(1, "%s: only root and the controller's own user may do this", verb);
+		return wh_control_error(WH_CONTROL_FAILED, "%s: only root and the controller's own user may do this",
+					verb);
 	answer = handler->fn(client->control->arg, request);
 	if (answer && !json_object_get(answer, "ok"))
 		json_object_set_new(answer, "ok", json_true());
@@ -126,9 +127,9 @@ static void answer(struct client *client, const char *line, size_t len)
 	json_t *reply;
 
 	if (!request)
-		reply = wh_control_error(2, "request: column %d: %s", wrong.column, wrong.text);
+		reply = wh_control_error(WH_CONTROL_USAGE, "request: column %d: %s", wrong.column, wrong.text);
 	else if (!json_is_object(request))
-		reply = wh_control_error(2, "request: not an object");
+		reply = wh_control_error(WH_CONTROL_USAGE, "request: not an object");
 	else
 		reply = dispatch(client, request);
 	send_line(client, reply);
@@ -142,7 +143,7 @@ static void answer(struct client *client, const char *line, size_t len)
 
 static void refuse(struct client *client, const char *why)
 {
-	json_t *reply = wh_control_error(2, "%s", why);
+	json_t *reply = wh_control_error(WH_CONTROL_USAGE, "%s", why);
 
 	send_line(client, reply);
 	json_decref(reply);

@@ -38,8 +38,11 @@ void wh_control_stop(struct wh_control *control);
 /* Send a record to all who follow. */
 void wh_control_publish(struct wh_control *control, const json_t *record);
 
-/* The answer of a request that failed; `exit` is the command's exit status. */
-json_t *wh_control_error(int exit, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The command's exit status after a request that failed: what was asked for cannot be done, or is no question. */
+enum wh_control_exit { WH_CONTROL_FAILED = 1, WH_CONTROL_USAGE = 2 };
+
+/* The answer of a request that failed. */
+json_t *wh_control_error(enum wh_control_exit exit, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* For tests: drop idle clients after this time instead of 10 s. */
 void wh_control_set_idle_ms(struct wh_control *control, unsigned idle_ms);

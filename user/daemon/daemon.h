@@ -21,6 +21,7 @@
  *	overrides.c  the hand: verbs, expiry, what survives a reboot
  *	classes.c    pins of classes by hand, what changes for a class
  *	throughput.c how fast each WAN runs; quota.c: how much of its month is used
+ *	kept.c       the files of overrides.c, classes.c and quota.c
  *	explain.c    what the data plane would do with a flow, in the configuration's words
  *	status.c, verbs.c, control.c, records.c, metrics.c   what is told to people
  */
@@ -32,9 +33,8 @@
 #include <limits.h>
 
 #include "daemon/control.h"
+#include "daemon/learn.h"
 #include "daemon/records.h"
-#include "dns/names_file.h"
-#include "dns/stream.h"
 #include "kern/attach.h"
 #include "kern/boot.h"
 #include "kern/firewall.h"
@@ -146,20 +146,6 @@ struct wh_collection {
 	uint64_t seen[WH_MAX_WANS]; /* users' flows by WAN, in this lap so far */
 };
 
-/* What is known of names, and how it went. */
-struct wh_learning {
-	struct wh_names *names;
-	struct wh_dns_streams *streams;
-	struct wh_names_save save;
-	uint64_t saved_s;	     /* of the memory's clock */
-	uint64_t answers;	     /* that something was learnt from */
-	uint64_t answers_saved;	     /* of them, when the file was last begun */
-	uint64_t strays_s;	     /* when what an earlier controller left has had its time; 0: it is gone */
-	int domains;		     /* the map of wh_domains that is in force; -1: none yet */
-	struct wh_vector domain_any; /* of the rules in force */
-	uint64_t lost;		     /* answers that waited, and could not be read or remembered */
-};
-
 struct wh_daemon {
 	/* where things are */
 	const char *config_path;
@@ -250,6 +236,8 @@ void wh_daemon_end(struct wh_daemon *d);
 /* settle.c */
 /* Take a configuration: numbers for its WANs, and the model. */
 void wh_settle_take(struct wh_daemon *d, const struct wh_config *config);
+/* The number of the WAN of that name in the configuration; WH_WAN_NONE, also of NULL. */
+unsigned wh_wan_named(const struct wh_daemon *d, const char *name);
 /* Bring everything into line with the configuration that was just taken; the hand and the policy too. 0 or -errno. */
 int wh_settle(struct wh_daemon *d, char *error, size_t error_len);
 /* Read the configuration again; 0 or -errno with a line in `error` and nothing changed. */
@@ -259,8 +247,6 @@ int wh_daemon_reload(struct wh_daemon *d, char *error, size_t error_len);
 void wh_turn(struct wh_daemon *d);
 void wh_turn_on_timer(evutil_socket_t fd, short what, void *arg);
 void wh_turn_on_results(evutil_socket_t fd, short what, void *arg);
-/* How many packets of users left by a WAN. */
-uint64_t wh_sent_packets(const struct wh_daemon *d, unsigned wan);
 void wh_turn_on_change(void *arg, const struct wh_change *change);
 
 /* world.c */
@@ -319,30 +305,6 @@ int wh_slow_start(struct wh_daemon *d);
 /* Nobody waits for us any more; what does still, goes on. */
 void wh_slow_end(struct wh_daemon *d);
 
-/* learn.c */
-/* What an earlier controller remembered is there from the start. 0 or -errno. */
-int wh_learn_start(struct wh_daemon *d);
-/* An answer on its way to its client: struct wh_slow_ops. */
-void wh_learn_answer(void *arg, const struct wh_frame *frame, bool late);
-/* A slice of what time brings: names that are over, the file for the next start. */
-void wh_learn_step(struct wh_daemon *d);
-json_t *wh_learn_status(const struct wh_daemon *d);
-void wh_learn_end(struct wh_daemon *d);
-
-/* learn_table.c */
-/* Add the lines that ask for the name. Whether any does. */
-bool wh_learn_lines(const struct wh_daemon *d, const char *name, struct wh_vector *lines);
-/* The address satisfies further lines by a name that it has been learnt to have. */
-void wh_learn_add(struct wh_daemon *d, const struct in6_addr *addr, const struct wh_vector *more);
-/* The memory's call (dns/names.h). */
-void wh_learn_forgotten(void *arg, const struct in6_addr *addr, const char *name);
-/* What is remembered, as the rules, which are not in force yet, ask for it; the caller frees it. NULL: no memory. */
-struct wh_rule_domain *wh_learn_domains(const struct wh_daemon *d, const struct wh_rules *rules, size_t *n);
-/* The rules are in force: enter there what is learnt from now on, and have answers wait if they ask for names. */
-int wh_learn_settle(struct wh_daemon *d, const struct wh_rules *rules);
-/* Take out what stands in the table and has no name in the memory. */
-void wh_learn_forget_strays(struct wh_daemon *d);
-
 /* routes.c */
 void wh_routes_update(struct wh_daemon *d);
 
@@ -400,8 +362,6 @@ void wh_overrides_expire(struct wh_daemon *d);
 /* throughput.c */
 /* Once a second: how fast each WAN runs; the model is told. */
 void wh_throughput_watch(struct wh_daemon *d);
-/* All bytes, of all classes and the probes. */
-void wh_throughput_bytes(const struct wh_daemon *d, unsigned wan, uint64_t *tx, uint64_t *rx);
 
 /* quota.c */
 void wh_quota_load(struct wh_daemon *d);

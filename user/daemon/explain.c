@@ -13,8 +13,6 @@
 #include "model/standing.h"
 #include <wanhelm/explain.h>
 
-enum { FAILED = 1, USAGE = 2 };
-
 /* --- the question ----------------------------------------------------------------------------------------------- */
 
 /* An address of either family as the form has it. */
@@ -94,12 +92,12 @@ static json_t *take_question(const struct wh_daemon *d, const json_t *request, s
 
 	memset(form, 0, sizeof(*form));
 	if (take_address(src, &form->src_be, family) || take_address(dst, &form->dst_be, &other))
-		return wh_control_error(USAGE, "explain: SRC and DST must be addresses");
+		return wh_control_error(WH_CONTROL_USAGE, "explain: SRC and DST must be addresses");
 	if (*family != other)
-		return wh_control_error(USAGE, "explain: SRC and DST are of different families");
+		return wh_control_error(WH_CONTROL_USAGE, "explain: SRC and DST are of different families");
 	number = take_in(d, in, &form->src_be, *family);
 	if (number < 0)
-		return wh_control_error(FAILED, "explain: no LAN is called \"%s\"", in);
+		return wh_control_error(WH_CONTROL_FAILED, "explain: no LAN is called \"%s\"", in);
 	form->in = (uint8_t)number;
 	form->proto = (uint8_t)number_in(request, "proto");
 	form->sport_be = htons((uint16_t)number_in(request, "sport"));
@@ -215,10 +213,11 @@ json_t *wh_explain_flow(void *arg, const json_t *request)
 		return error;
 	err = wh_programs_explain(d->programs, family, &form);
 	if (err)
-		return wh_control_error(FAILED, "explain: the data plane cannot be asked: %s", strerror(-err));
+		return wh_control_error(WH_CONTROL_FAILED, "explain: the data plane cannot be asked: %s",
+					strerror(-err));
 	class = d->class_conf_of[form.class];
 	if (class < 0)
-		return wh_control_error(FAILED, "explain: the classes are being changed");
+		return wh_control_error(WH_CONTROL_FAILED, "explain: the classes are being changed");
 	summary(d, &form, why, sizeof(why));
 	return json_pack("{s:s,s:o,s:i,s:o,s:o,s:s,s:o,s:o}", "class", d->config.classes[class].name, "rule",
 			 rule_of(d, form.line), "bucket", (int)form.bucket, "wans",

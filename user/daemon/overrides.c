@@ -3,17 +3,14 @@
  * overrides.c: the hand.  The verb itself stands in wh_steer, where it outlives the controller; its end, its
  * reason, and all of it for the time after a reboot, stand in STATE_DIR/overrides.json.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/kept.h"
 #include "kern/words.h"
 #include "lib/clock.h"
-#include "lib/log.h"
 #include "lib/text.h"
 
 #define OVERRIDES_FILE "overrides.json"
@@ -21,11 +18,6 @@
 static const char *name_of(const struct wh_daemon *d, unsigned wan)
 {
 	return d->config.wans[d->conf_of[wan]].name; /* the row may not be written yet */
-}
-
-static void file_path(const struct wh_daemon *d, char *path, size_t len, const char *suffix)
-{
-	snprintf(path, len, "%s/%s%s", d->state_dir, OVERRIDES_FILE, suffix);
 }
 
 static json_t *to_json(const struct wh_daemon *d)
@@ -45,18 +37,9 @@ static json_t *to_json(const struct wh_daemon *d)
 	return all;
 }
 
-/* A new file in the place of the old one, so that a crash leaves one of them whole. */
 static void save(const struct wh_daemon *d)
 {
-	char path[PATH_MAX], fresh[PATH_MAX];
-	json_t *all = to_json(d);
-
-	file_path(d, path, sizeof(path), "");
-	file_path(d, fresh, sizeof(fresh), ".new");
-	if ((mkdir(d->state_dir, 0750) && errno != EEXIST) || json_dump_file(all, fresh, JSON_INDENT(1)) ||
-	    rename(fresh, path))
-		wh_warn("%s: cannot keep overrides for the time after a reboot: %s", path, strerror(errno));
-	json_decref(all);
+	wh_kept_save(d->state_dir, OVERRIDES_FILE, to_json(d), "overrides for the time after a reboot");
 }
 
 static void tell(struct wh_daemon *d, unsigned wan, enum wh_hand_verb verb, const char *reason)
@@ -121,14 +104,8 @@ static void load_one(struct wh_daemon *d, unsigned wan, const json_t *kept)
 
 void wh_overrides_load(struct wh_daemon *d)
 {
-	char path[PATH_MAX];
-	json_error_t error;
-	json_t *all;
+	json_t *all = wh_kept_load(d->state_dir, OVERRIDES_FILE, "overrides from before a reboot are forgotten");
 
-	file_path(d, path, sizeof(path), "");
-	all = json_load_file(path, 0, &error);
-	if (!all && access(path, F_OK) == 0)
-		wh_warn("%s:%d: %s; overrides from before a reboot are forgotten", path, error.line, error.text);
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		if (d->conf_of[wan] >= 0)
 			load_one(d, wan, json_object_get(all, name_of(d, wan)));

@@ -70,18 +70,6 @@ void wh_policy_number(const struct wh_daemon *d, const struct wh_config *config,
 
 /* --- classes ------------------------------------------------------------------------------------------------ */
 
-/* By WAN number. */
-static uint8_t allowed_of(const struct wh_daemon *d, const struct wh_conf_class *class)
-{
-	uint8_t allowed = 0;
-
-	for (unsigned t = 0; t < class->n_tiers; t++) {
-		for (unsigned i = 0; i < class->tiers[t].n_members; i++)
-			allowed |= (uint8_t)(1U << d->number_of[class->tiers[t].members[i].wan]);
-	}
-	return allowed;
-}
-
 /* *changed: some row says something else than before. */
 static int store_classes(struct wh_daemon *d, bool *changed)
 {
@@ -93,7 +81,7 @@ static int store_classes(struct wh_daemon *d, bool *changed)
 				       .on_failover = (__u8) class->on_failover,
 				       .on_none = (__u8) class->on_none,
 				       .action = (__u8) class->action,
-				       .allowed = allowed_of(d, class)};
+				       .allowed = wh_conf_class_wans(class, d->number_of)};
 		__u32 number = d->class_number[i];
 
 		memcpy(row.name, class->name, sizeof(row.name));
@@ -138,10 +126,12 @@ static int store_lanes(struct wh_daemon *d)
 
 void wh_policy_pace(struct wh_daemon *d)
 {
-	bool paced[WH_MAX_WANS] = {};
+	unsigned ifindex[WH_MAX_WANS];
+	bool paced[WH_MAX_WANS];
 
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++)
-		paced[wan] = d->wans[wan].ifindex && wh_qdisc_paces(d->wans[wan].ifindex);
+		ifindex[wan] = d->wans[wan].ifindex;
+	wh_qdisc_paces(ifindex, paced);
 	if (!memcmp(paced, d->wan_is_paced, sizeof(paced)))
 		return;
 	memcpy(d->wan_is_paced, paced, sizeof(paced));

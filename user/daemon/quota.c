@@ -4,16 +4,13 @@
  * STATE_DIR/quota.json; beside each stands what the counters were, so that a restart counts on where it stopped, and
  * what passed while no controller ran is counted too.  What an account means, and when it ends, is model/quota.h's.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/kept.h"
 #include "lib/clock.h"
-#include "lib/log.h"
 
 #define QUOTA_FILE "quota.json"
 #define SAVE_EVERY_NS (60 * WH_NS_PER_S)
@@ -28,14 +25,8 @@ static const struct wh_conf_quota *quota_of(const struct wh_daemon *d, unsigned 
 
 /* --- what survives a restart ------------------------------------------------------------------------------------ */
 
-static void file_path(const struct wh_daemon *d, char *path, size_t len, const char *suffix)
-{
-	snprintf(path, len, "%s/%s%s", d->state_dir, QUOTA_FILE, suffix);
-}
-
 void wh_quota_save(struct wh_daemon *d)
 {
-	char path[PATH_MAX], fresh[PATH_MAX];
 	json_t *all = json_object();
 
 	d->accounts_saved_ns = wh_now_ns();
@@ -49,12 +40,10 @@ void wh_quota_save(struct wh_daemon *d)
 					      (json_int_t)a->used_bytes, "counter", (json_int_t)a->counter, "warned",
 					      a->warned));
 	}
-	file_path(d, path, sizeof(path), "");
-	file_path(d, fresh, sizeof(fresh), ".new");
-	if (json_object_size(all) && ((mkdir(d->state_dir, 0750) && errno != EEXIST) ||
-				      json_dump_file(all, fresh, JSON_INDENT(1)) || rename(fresh, path)))
-		wh_warn("%s: cannot keep the quotas' accounts: %s", path, strerror(errno));
-	json_decref(all);
+	if (json_object_size(all))
+		wh_kept_save(d->state_dir, QUOTA_FILE, all, "the quotas' accounts");
+	else
+		json_decref(all);
 }
 
 static struct wh_account account_of(const json_t *kept)
@@ -69,12 +58,9 @@ static struct wh_account account_of(const json_t *kept)
 
 /* --- the account ------------------------------------------------------------------------------------------------ */
 
-static void count(struct wh_daemon *d, unsigned wan)
+static void count(struct wh_account *a, const struct wh_counters *total)
 {
-	uint64_t tx, rx;
-
-	wh_throughput_bytes(d, wan, &tx, &rx);
-	wh_quota_count(&d->accounts[wan], tx + rx);
+	wh_quota_count(a, total->tx_bytes + total->rx_bytes);
 }
 
 static void tell(struct wh_daemon *d, unsigned wan, const char *cause)
@@ -93,13 +79,14 @@ static void tell(struct wh_daemon *d, unsigned wan, const char *cause)
 	wh_quota_save(d);
 }
 
-static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota *quota, uint64_t now_s)
+static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota *quota, const struct wh_counters *total,
+		  uint64_t now_s)
 {
 	struct wh_account *a = &d->accounts[wan];
 	enum wh_quota_verdict verdict;
 
 	/* What passed before this second is the old month's. */
-	count(d, wan);
+	count(a, total);
 	if (wh_quota_enter(a, now_s, quota->reset_day))
 		tell(d, wan, "reset");
 	if (wh_quota_warns(a, quota))
@@ -116,15 +103,19 @@ static void watch(struct wh_daemon *d, unsigned wan, const struct wh_conf_quota 
 /* Who is new begins now; and at our start what is used up is so before the first packet. */
 static void begin(struct wh_daemon *d)
 {
+	struct wh_counters totals[WH_MAX_WANS];
 	time_t now = time(NULL);
 
+	if (wh_tables_totals(&d->tables, WH_CLASSES_AND_PROBES, totals))
+		return;
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		const struct wh_conf_quota *quota = quota_of(d, wan, now);
 		struct wh_account *a = &d->accounts[wan];
 
 		if (!quota)
 			continue;
-		count(d, wan); /* now, as counters that begin anew with the maps are soon more than they were */
+		/* Now, as counters that begin anew with the maps are soon more than they were. */
+		count(a, &totals[wan]);
 		if (!a->period_s)
 			wh_quota_enter(a, (uint64_t)now, quota->reset_day);
 		if (!d->turn_timer)
@@ -134,14 +125,8 @@ static void begin(struct wh_daemon *d)
 
 void wh_quota_load(struct wh_daemon *d)
 {
-	char path[PATH_MAX];
-	json_error_t error;
-	json_t *all;
+	json_t *all = wh_kept_load(d->state_dir, QUOTA_FILE, "the month's traffic so far is not known");
 
-	file_path(d, path, sizeof(path), "");
-	all = json_load_file(path, 0, &error);
-	if (!all && access(path, F_OK) == 0)
-		wh_warn("%s:%d: %s; the month's traffic so far is not known", path, error.line, error.text);
 	/* A number may be another WAN's now, so that who is not in the file begins anew. */
 	for (unsigned wan = 0; all && wan < WH_MAX_WANS; wan++)
 		d->accounts[wan] = account_of(
@@ -152,13 +137,16 @@ void wh_quota_load(struct wh_daemon *d)
 
 void wh_quota_watch(struct wh_daemon *d)
 {
+	struct wh_counters totals[WH_MAX_WANS];
 	time_t now = time(NULL);
 
+	if (wh_tables_totals(&d->tables, WH_CLASSES_AND_PROBES, totals))
+		return;
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
 		const struct wh_conf_quota *quota = quota_of(d, wan, now);
 
 		if (quota)
-			watch(d, wan, quota, (uint64_t)now);
+			watch(d, wan, quota, &totals[wan], (uint64_t)now);
 		else
 			wh_model_quota(&d->model, wan, WH_QUOTA_FREE);
 	}
@@ -168,11 +156,13 @@ void wh_quota_watch(struct wh_daemon *d)
 
 void wh_quota_end(struct wh_daemon *d)
 {
+	struct wh_counters totals[WH_MAX_WANS];
+	bool known = !wh_tables_totals(&d->tables, WH_CLASSES_AND_PROBES, totals);
 	time_t now = time(NULL);
 
 	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
-		if (quota_of(d, wan, now))
-			count(d, wan);
+		if (known && quota_of(d, wan, now))
+			count(&d->accounts[wan], &totals[wan]);
 	}
 	wh_quota_save(d);
 }

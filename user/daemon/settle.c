@@ -33,6 +33,15 @@ void wh_settle_take(struct wh_daemon *d, const struct wh_config *config)
 	wh_model_configure(&d->model, &d->config, d->number_of, wh_now_ns());
 }
 
+unsigned wh_wan_named(const struct wh_daemon *d, const char *name)
+{
+	for (unsigned i = 0; name && i < d->config.n_wans; i++) {
+		if (!strcmp(d->config.wans[i].name, name))
+			return d->number_of[i];
+	}
+	return WH_WAN_NONE;
+}
+
 /* The number's next WAN is another: nothing of the one before is to be taken for its. */
 static void forget_number(struct wh_daemon *d, unsigned wan)
 {

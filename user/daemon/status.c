@@ -95,16 +95,6 @@ static json_t *daemon_status(const struct wh_daemon *d, uint64_t now_ns)
 	return status;
 }
 
-/* The number of the WAN of that name in the configuration; WH_WAN_NONE. */
-static unsigned number_of_name(const struct wh_daemon *d, const char *name)
-{
-	for (unsigned i = 0; name && i < d->config.n_wans; i++) {
-		if (!strcmp(d->config.wans[i].name, name))
-			return d->number_of[i];
-	}
-	return WH_WAN_NONE;
-}
-
 /* Why each of a class's WANs does or does not take new flows: in its better family. */
 static void put_class(const struct wh_daemon *d, unsigned class, json_t *out, uint64_t now_ns)
 {
@@ -113,7 +103,7 @@ static void put_class(const struct wh_daemon *d, unsigned class, json_t *out, ui
 	size_t i;
 
 	json_array_foreach(json_object_get(out, "wans"), i, wan) {
-		unsigned number = number_of_name(d, json_string_value(json_object_get(wan, "name")));
+		unsigned number = wh_wan_named(d, json_string_value(json_object_get(wan, "name")));
 		char why[160];
 
 		if (number == WH_WAN_NONE)

@@ -30,36 +30,41 @@ static void beat(struct wh_daemon *d)
 			 __ATOMIC_RELAXED);
 }
 
-uint64_t wh_sent_packets(const struct wh_daemon *d, unsigned wan)
+/* Something was heard on these WANs: what they have sent until now is not lost as far as is known. */
+static void note_sent(struct wh_daemon *d, uint8_t wans)
 {
-	struct wh_counters count;
-	uint64_t sent = 0;
+	struct wh_counters totals[WH_MAX_WANS];
 
-	for (unsigned class = 0; class < d->class_numbers; class += 1) {
-		if (!wh_tables_counters(&d->tables, class, wan, &count))
-			sent += count.tx_packets;
+	if (!wans || wh_tables_totals(&d->tables, d->class_numbers, totals))
+		return;
+	for (unsigned wan = 0; wan < WH_MAX_WANS; wan++) {
+		if (wans & (1U << wan))
+			d->heard[wan].sent_packets = totals[wan].tx_packets;
 	}
-	return sent;
 }
 
 static void read_signals(struct wh_daemon *d, uint64_t now_ns)
 {
+	struct wh_signal signals[WH_SIGNAL_ROWS];
+	uint8_t heard = 0;
+
 	for (unsigned i = 0; i < WH_SIGNAL_ROWS; i++) {
 		const volatile struct wh_signal *row = &d->tables.signal_rows[i];
-		enum wh_family family = i / WH_MAX_WANS;
 		unsigned wan = i % WH_MAX_WANS;
-		struct wh_signal signal = {.sent_ns = row->sent_ns,
-					   .heard_ns = row->heard_ns,
-					   .user_sent_ns = row->user_sent_ns,
-					   .user_heard_ns = row->user_heard_ns};
 
-		if (d->conf_of[wan] < 0)
-			continue;
-		if (signal.heard_ns > d->heard[wan].heard_ns) {
-			d->heard[wan].heard_ns = signal.heard_ns;
-			d->heard[wan].sent_packets = wh_sent_packets(d, wan);
+		signals[i] = (struct wh_signal){.sent_ns = row->sent_ns,
+						.heard_ns = row->heard_ns,
+						.user_sent_ns = row->user_sent_ns,
+						.user_heard_ns = row->user_heard_ns};
+		if (d->conf_of[wan] >= 0 && signals[i].heard_ns > d->heard[wan].heard_ns) {
+			d->heard[wan].heard_ns = signals[i].heard_ns;
+			heard |= (uint8_t)(1U << wan);
 		}
-		wh_model_signal(&d->model, wan, family, &signal, now_ns);
+	}
+	note_sent(d, heard);
+	for (unsigned i = 0; i < WH_SIGNAL_ROWS; i++) {
+		if (d->conf_of[i % WH_MAX_WANS] >= 0)
+			wh_model_signal(&d->model, i % WH_MAX_WANS, i / WH_MAX_WANS, &signals[i], now_ns);
 	}
 }
 

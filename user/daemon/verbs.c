@@ -14,8 +14,6 @@
 #include "lib/timestamp.h"
 #include "model/states.h"
 
-enum { FAILED = 1, USAGE = 2 };
-
 static json_t *on_status(void *arg, const json_t *request)
 {
 	(void)request;
@@ -27,19 +25,19 @@ static int named_wan(const struct wh_daemon *d, const json_t *request, json_t **
 {
 	const char *name = json_string_value(json_object_get(request, "name"));
 	const char *names[WH_MAX_WANS + 1] = {0}, *near;
+	unsigned wan = wh_wan_named(d, name);
 
 	if (!name) {
-		*error = wh_control_error(USAGE, "wan: its name is missing");
+		*error = wh_control_error(WH_CONTROL_USAGE, "wan: its name is missing");
 		return -1;
 	}
-	for (unsigned i = 0; i < d->config.n_wans; i++) {
+	if (wan != WH_WAN_NONE)
+		return (int)wan;
+	for (unsigned i = 0; i < d->config.n_wans; i++)
 		names[i] = d->config.wans[i].name;
-		if (!strcmp(names[i], name))
-			return (int)d->number_of[i];
-	}
 	near = wh_nearest(name, names);
-	*error = wh_control_error(FAILED, "wan: no WAN is called \"%s\"%s%s%s", name, near ? "; did you mean \"" : "",
-				  near ? near : "", near ? "\"?" : "");
+	*error = wh_control_error(WH_CONTROL_FAILED, "wan: no WAN is called \"%s\"%s%s%s", name,
+				  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	return -1;
 }
 
@@ -51,7 +49,8 @@ static json_t *on_wan_show(void *arg, const json_t *request)
 	if (wan < 0)
 		return error;
 	shown = wh_status_wan(arg, (unsigned)wan);
-	return shown ? json_pack("{s:o}", "wan", shown) : wh_control_error(FAILED, "wan: it is being set up");
+	return shown ? json_pack("{s:o}", "wan", shown)
+		     : wh_control_error(WH_CONTROL_FAILED, "wan: it is being set up");
 }
 
 /* --- the hand --------------------------------------------------------------------------------------------- */
@@ -65,7 +64,7 @@ static json_t *ask_first(const struct wh_daemon *d, const json_t *request, unsig
 	if (json_is_true(json_object_get(request, "yes")) ||
 	    !wh_tables_hand_risk(&d->tables, wan, verb, ssh, why, sizeof(why)))
 		return NULL;
-	return wh_control_error(FAILED, "wan: %s; say --yes if you mean it", why);
+	return wh_control_error(WH_CONTROL_FAILED, "wan: %s; say --yes if you mean it", why);
 }
 
 /* What the verb would do, in words, without doing it. */
@@ -116,9 +115,10 @@ static json_t *on_hand(void *arg, const json_t *request)
 	if (wan < 0)
 		return error;
 	if (wh_hand_of_word(word, &verb))
-		return wh_control_error(USAGE, "wan: \"%s\" is none of down, up, drain, auto", word ? word : "");
+		return wh_control_error(WH_CONTROL_USAGE, "wan: \"%s\" is none of down, up, drain, auto",
+					word ? word : "");
 	if (for_s < 0)
-		return wh_control_error(USAGE, "wan: --for must be positive");
+		return wh_control_error(WH_CONTROL_USAGE, "wan: --for must be positive");
 	if (json_is_true(json_object_get(request, "dry_run")))
 		return foretell(d, (unsigned)wan, verb);
 	error = ask_first(d, request, (unsigned)wan, verb);
@@ -149,7 +149,7 @@ static json_t *on_failback(void *arg, const json_t *request)
 	taken = wh_model_failback(&d->model, (unsigned)wan, wh_now_ns());
 	wh_flip(d);
 	if (!taken && !wh_state_is_fresh(wh_wan_shown(w)))
-		return wh_control_error(FAILED, "failback: %s cannot be used now: %s: %s", w->name,
+		return wh_control_error(WH_CONTROL_FAILED, "failback: %s cannot be used now: %s: %s", w->name,
 					wh_word_of_state(wh_wan_shown(w)), w->of[wh_wan_shown_family(w)].reason);
 	snprintf(text, sizeof(text), taken ? "%s is used again" : "there was nothing to take back: %s is not held back",
 		 w->name);
@@ -165,7 +165,7 @@ static json_t *on_events(void *arg, const json_t *request)
 	uint64_t since_ns = 0;
 
 	if (since && wh_timestamp_parse(since, &since_ns))
-		return wh_control_error(USAGE, "events: \"%s\" is no time", since);
+		return wh_control_error(WH_CONTROL_USAGE, "events: \"%s\" is no time", since);
 	return json_pack("{s:o}", "events", wh_records_since(d->records, since_ns));
 }
 
@@ -176,7 +176,7 @@ static json_t *on_reload(void *arg, const json_t *request)
 
 	(void)request;
 	if (wh_daemon_reload(d, error, sizeof(error)))
-		return wh_control_error(USAGE, "%s", error);
+		return wh_control_error(WH_CONTROL_USAGE, "%s", error);
 	return json_pack("{s:s}", "message", "reloaded");
 }
 
@@ -187,7 +187,7 @@ static json_t *on_stop(void *arg, const json_t *request)
 
 	(void)request;
 	if (err)
-		return wh_control_error(FAILED, "stop: %s: %s", d->bpf_dir, strerror(-err));
+		return wh_control_error(WH_CONTROL_FAILED, "stop: %s: %s", d->bpf_dir, strerror(-err));
 	event_base_loopbreak(d->base); /* the answer goes out when the control is stopped */
 	return json_pack("{s:s}", "message", "everything is detached, and the pins are removed");
 }

@@ -8,12 +8,26 @@
 #include <string.h>
 #include <time.h>
 
-/* What the qdiscs of one device have shown so far. */
+/* What the qdiscs of a device have shown so far. */
 struct queues {
-	int ifindex;
 	bool root_fq, root_mq;
 	unsigned leaves, fq_leaves; /* of mq */
 };
+
+/* The devices that are asked for. */
+struct question {
+	const unsigned *ifindex;
+	struct queues queues[WH_MAX_WANS];
+};
+
+static struct queues *queues_of(struct question *asked, int ifindex)
+{
+	for (unsigned i = 0; i < WH_MAX_WANS; i++) {
+		if (asked->ifindex[i] == (unsigned)ifindex)
+			return &asked->queues[i];
+	}
+	return NULL;
+}
 
 static int read_kind(const struct nlattr *attr, void *data)
 {
@@ -27,10 +41,10 @@ static int read_kind(const struct nlattr *attr, void *data)
 static int read_qdisc(const struct nlmsghdr *message, void *data)
 {
 	const struct tcmsg *tc = mnl_nlmsg_get_payload(message);
-	struct queues *q = data;
+	struct queues *q = queues_of(data, tc->tcm_ifindex);
 	const char *kind = "";
 
-	if (tc->tcm_ifindex != q->ifindex || tc->tcm_parent == TC_H_INGRESS) /* clsact says the same */
+	if (!q || tc->tcm_parent == TC_H_INGRESS) /* clsact says the same */
 		return MNL_CB_OK;
 	mnl_attr_parse(message, sizeof(*tc), read_kind, &kind);
 	if (tc->tcm_parent == TC_H_ROOT) {
@@ -43,7 +57,7 @@ static int read_qdisc(const struct nlmsghdr *message, void *data)
 	return MNL_CB_OK;
 }
 
-static bool ask(struct mnl_socket *socket, struct queues *q)
+static bool ask(struct mnl_socket *socket, struct question *asked)
 {
 	char buffer[MNL_SOCKET_BUFFER_SIZE];
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
@@ -56,7 +70,6 @@ static bool ask(struct mnl_socket *socket, struct queues *q)
 	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	tc = mnl_nlmsg_put_extra_header(message, sizeof(*tc));
 	tc->tcm_family = AF_UNSPEC;
-	tc->tcm_ifindex = q->ifindex;
 	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
 	    mnl_socket_sendto(socket, message, message->nlmsg_len) < 0)
 		return false;
@@ -64,20 +77,24 @@ static bool ask(struct mnl_socket *socket, struct queues *q)
 		len = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
 		if (len <= 0)
 			return false;
-		more = mnl_cb_run(buffer, (size_t)len, sequence, mnl_socket_get_portid(socket), read_qdisc, q);
+		more = mnl_cb_run(buffer, (size_t)len, sequence, mnl_socket_get_portid(socket), read_qdisc, asked);
 	}
 	return more == MNL_CB_STOP;
 }
 
-bool wh_qdisc_paces(unsigned ifindex)
+void wh_qdisc_paces(const unsigned ifindex[WH_MAX_WANS], bool paces[WH_MAX_WANS])
 {
 	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	struct queues q = {.ifindex = (int)ifindex};
-	bool answered;
+	struct question asked = {.ifindex = ifindex};
+	bool answered = false;
 
-	if (!socket)
-		return false;
-	answered = ask(socket, &q);
-	mnl_socket_close(socket);
-	return answered && (q.root_fq || (q.root_mq && q.leaves && q.leaves == q.fq_leaves));
+	if (socket) {
+		answered = ask(socket, &asked);
+		mnl_socket_close(socket);
+	}
+	for (unsigned i = 0; i < WH_MAX_WANS; i++) {
+		const struct queues *q = &asked.queues[i];
+
+		paces[i] = answered && (q->root_fq || (q->root_mq && q->leaves && q->leaves == q->fq_leaves));
+	}
 }

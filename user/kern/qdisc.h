@@ -4,8 +4,12 @@
 #define WANHELM_KERN_QDISC_H
 
 #include <stdbool.h>
+#include <wanhelm/abi.h>
 
-/* Whether the root qdisc is fq, or mq with fq for each queue.  A device that cannot be asked has none. */
-bool wh_qdisc_paces(unsigned ifindex);
+/*
+ * Of each device whether its root qdisc is fq, or mq with fq for each queue.  One that is not there (0 names none) or
+ * cannot be asked has none.  One dump of the kernel's tells of all.
+ */
+void wh_qdisc_paces(const unsigned ifindex[WH_MAX_WANS], bool paces[WH_MAX_WANS]);
 
 #endif

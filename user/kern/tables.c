@@ -218,31 +218,35 @@ int wh_tables_find_wan(const struct wh_tables *t, const char *name)
 	return -ENOENT;
 }
 
-int wh_tables_counters(const struct wh_tables *t, unsigned class, unsigned wan, struct wh_counters *out)
+static void add(struct wh_counters *sum, const struct wh_counters *more)
 {
+	sum->tx_packets += more->tx_packets;
+	sum->tx_bytes += more->tx_bytes;
+	sum->rx_packets += more->rx_packets;
+	sum->rx_bytes += more->rx_bytes;
+	sum->new_flows += more->new_flows;
+	sum->moved += more->moved;
+	sum->reset += more->reset;
+}
+
+int wh_tables_totals(const struct wh_tables *t, unsigned classes, struct wh_counters out[WH_MAX_WANS])
+{
+	__u32 keys[WH_COUNTER_ROWS], next, rows = classes * WH_MAX_WANS;
+	struct wh_counters sum[WH_MAX_WANS] = {};
+	_cleanup_free_ struct wh_counters *each = NULL;
 	int cpus = libbpf_num_possible_cpus();
-	struct wh_counters *each, sum = {};
-	int err;
 
 	if (cpus < 0)
 		return cpus;
-	each = calloc((size_t)cpus, sizeof(*each));
+	each = calloc((size_t)rows * (unsigned)cpus, sizeof(*each));
 	if (!each)
 		return -ENOMEM;
-	err = row(t->counters, class * WH_MAX_WANS + wan, each);
-	for (int i = 0; i < cpus && !err; i++) {
-		sum.tx_packets += each[i].tx_packets;
-		sum.tx_bytes += each[i].tx_bytes;
-		sum.rx_packets += each[i].rx_packets;
-		sum.rx_bytes += each[i].rx_bytes;
-		sum.new_flows += each[i].new_flows;
-		sum.moved += each[i].moved;
-		sum.reset += each[i].reset;
-	}
-	free(each);
-	if (!err)
-		*out = sum;
-	return err;
+	if (bpf_map_lookup_batch(t->counters, NULL, &next, keys, each, &rows, NULL))
+		return -errno;
+	for (unsigned i = 0; i < rows * (unsigned)cpus; i++)
+		add(&sum[keys[i / (unsigned)cpus] % WH_MAX_WANS], &each[i]);
+	memcpy(out, sum, sizeof(sum));
+	return 0;
 }
 
 int wh_tables_reasons(const struct wh_tables *t, uint64_t out[WH_REASON_COUNT])

@@ -49,8 +49,16 @@ int wh_tables_lan(const struct wh_tables *t, unsigned lan, struct wh_lan *out);
 /* The number of the WAN of that name, or -ENOENT. */
 int wh_tables_find_wan(const struct wh_tables *t, const char *name);
 
-/* Sums over CPUs. `class` may be WH_CLASS_PROBE. */
-int wh_tables_counters(const struct wh_tables *t, unsigned class, unsigned wan, struct wh_counters *out);
+/* `classes` of wh_tables_totals(): all there may be, and the probes. */
+#define WH_CLASSES_AND_PROBES (WH_CLASS_PROBE + 1)
+
+/*
+ * What each WAN has counted, summed over CPUs and the classes of the numbers below `classes`.  One system call, so
+ * that it may be asked for each turn.  0 or -errno.
+ */
+int wh_tables_totals(const struct wh_tables *t, unsigned classes, struct wh_counters out[WH_MAX_WANS]);
+
+/* Sums over CPUs. */
 int wh_tables_reasons(const struct wh_tables *t, uint64_t out[WH_REASON_COUNT]);
 
 /* The bucket table in force of a class. */

@@ -246,6 +246,25 @@ struct wh_config {
 	unsigned n_files;
 };
 
+/* The WANs of a tier, and of all tiers of a class, bit by number; `number_of` is by index. */
+static inline uint8_t wh_conf_tier_wans(const struct wh_conf_tier *tier, const unsigned number_of[WH_MAX_WANS])
+{
+	uint8_t wans = 0;
+
+	for (unsigned i = 0; i < tier->n_members; i++)
+		wans |= (uint8_t)(1U << number_of[tier->members[i].wan]);
+	return wans;
+}
+
+static inline uint8_t wh_conf_class_wans(const struct wh_conf_class *class, const unsigned number_of[WH_MAX_WANS])
+{
+	uint8_t wans = 0;
+
+	for (unsigned t = 0; t < class->n_tiers; t++)
+		wans |= wh_conf_tier_wans(&class->tiers[t], number_of);
+	return wans;
+}
+
 /* What holds for flows of a class that could go back to a WAN, both by index: the class's own, else the WAN's. */
 static inline const struct wh_conf_failback *wh_conf_failback_of(const struct wh_config *config, unsigned class,
 								 unsigned wan)

@@ -40,10 +40,8 @@ static unsigned tier_of(const struct wh_model *m, unsigned class, unsigned wan)
 	const struct wh_conf_class *conf = &m->config->classes[class];
 
 	for (unsigned t = 0; t < conf->n_tiers; t++) {
-		for (unsigned i = 0; i < conf->tiers[t].n_members; i++) {
-			if (m->number_of[conf->tiers[t].members[i].wan] == wan)
-				return t;
-		}
+		if (wh_conf_tier_wans(&conf->tiers[t], m->number_of) & (1U << wan))
+			return t;
 	}
 	return conf->n_tiers;
 }

@@ -11,26 +11,9 @@
 
 /* --- WANs as sets, bit by number ------------------------------------------------------------------------------ */
 
-static uint8_t tier_set(const struct wh_model *m, const struct wh_conf_tier *tier)
+static uint8_t class_set(const struct wh_model *m, unsigned class)
 {
-	uint8_t set = 0;
-
-	for (unsigned i = 0; i < tier->n_members; i++) {
-		unsigned wan = m->number_of[tier->members[i].wan];
-
-		if (m->wans[wan].configured)
-			set |= WAN_BIT(wan);
-	}
-	return set;
-}
-
-static uint8_t class_set(const struct wh_model *m, const struct wh_conf_class *class)
-{
-	uint8_t set = 0;
-
-	for (unsigned t = 0; t < class->n_tiers; t++)
-		set |= tier_set(m, &class->tiers[t]);
-	return set;
+	return wh_conf_class_wans(&m->config->classes[class], m->number_of);
 }
 
 /* Those of `set` in one of the states that the function knows. */
@@ -205,7 +188,7 @@ uint8_t wh_standing_best_tier(const struct wh_model *m, unsigned class, uint8_t 
 	const struct wh_conf_class *conf = &m->config->classes[class];
 
 	for (unsigned t = 0; t < conf->n_tiers; t++) {
-		uint8_t found = set & tier_set(m, &conf->tiers[t]);
+		uint8_t found = set & wh_conf_tier_wans(&conf->tiers[t], m->number_of);
 
 		if (found)
 			return found;
@@ -268,7 +251,7 @@ static uint8_t with_choice(const struct wh_model *m, unsigned class, enum wh_fam
 void wh_standing_of(const struct wh_model *m, unsigned class, enum wh_family family, struct wh_class_standing *out)
 {
 	const struct wh_conf_class *conf = &m->config->classes[class];
-	uint8_t all = class_set(m, conf), blocked = in_quota(m, all, WH_QUOTA_BLOCKED);
+	uint8_t all = class_set(m, class), blocked = in_quota(m, all, WH_QUOTA_BLOCKED);
 	uint8_t usable = all & (uint8_t)~blocked, well = well_of(m, class, family, usable);
 
 	memset(out, 0, sizeof(*out));
@@ -291,7 +274,7 @@ void wh_standing_of(const struct wh_model *m, unsigned class, enum wh_family fam
 
 uint8_t wh_standing_fit(const struct wh_model *m, unsigned class, enum wh_family family)
 {
-	uint8_t all = class_set(m, &m->config->classes[class]), fit;
+	uint8_t all = class_set(m, class), fit;
 
 	fit = in_state(m, family, all, wh_state_is_fresh) | in_state(m, family, all, is_recovering);
 	fit &= (uint8_t) ~(in_quota(m, all, WH_QUOTA_BLOCKED) | in_quota(m, all, WH_QUOTA_AVOIDED));
@@ -332,7 +315,7 @@ static void watch_limits(struct wh_model *m, unsigned wan, enum wh_family family
 	struct wh_sla_view view = view_of(m, wan, family, now_ns);
 
 	for (unsigned class = 0; class < m->config->n_classes; class += 1) {
-		if (class_set(m, &m->config->classes[class]) & WAN_BIT(wan))
+		if (class_set(m, class) & WAN_BIT(wan))
 			watch_class(m, class, wan, family, &view, now_ns);
 	}
 }
@@ -348,7 +331,7 @@ static bool is_worth_it(struct cost by, double cost, double present)
 static void choose(struct wh_model *m, unsigned class, enum wh_family family)
 {
 	const struct wh_conf_class *conf = &m->config->classes[class];
-	uint8_t usable = class_set(m, conf), tier;
+	uint8_t usable = class_set(m, class), tier;
 	uint8_t *chosen = &m->classes[class].chosen[family];
 	struct wh_class_standing unused = {0};
 	unsigned best;
