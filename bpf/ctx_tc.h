@@ -293,8 +293,8 @@ static __always_inline int ctx_set_ethernet(struct __sk_buff *skb, __u32 l2_len,
 	eth = ctx_data(skb);
 	if ((void *)(eth + 1) > ctx_end(skb))
 		return -1;
-	__builtin_memcpy(eth->h_dest, dst, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, src, ETH_ALEN);
+	mac_copy(eth->h_dest, dst);
+	mac_copy(eth->h_source, src);
 	return 0;
 }
 

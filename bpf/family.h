@@ -86,6 +86,21 @@ typedef struct wh_pending pending_t;
 /* The same for the stack's sake only, where pointers into maps are handed on: looked at anew for each caller. */
 #define APART static __attribute__((noinline, unused))
 
+/* Addresses of the link layer stand at even addresses wherever they do; the compiler would copy them octet by octet. */
+static __always_inline void mac_copy(void *to, const void *from)
+{
+#pragma unroll
+	for (int i = 0; i < 3; i++)
+		((__u16 *)to)[i] = ((const __u16 *)from)[i];
+}
+
+static __always_inline __u16 fold_mac(const void *mac)
+{
+	const __u16 *m = mac;
+
+	return m[0] ^ m[1] ^ m[2];
+}
+
 #define ADDR_WORDS (sizeof(addr_t) / sizeof(__be32))
 
 static __always_inline const __be32 *addr_words(const addr_t *a)

@@ -36,7 +36,8 @@ static __always_inline int is_plain_segment(const struct packet *p)
 /* --- out ------------------------------------------------------------------------------------------------ */
 
 /* Whether the flow goes on as it did: masks, rules, routes, sender and its address on the WAN are as they were. */
-static __always_inline int is_settled(ctx_t *ctx, const struct arrival *at, const struct packet *p, struct route *r)
+static __always_inline int is_settled(ctx_t *ctx, const struct arrival *at, const struct packet *p,
+				      const struct wh_steer *all, struct route *r)
 {
 	const flow_t *flow = r->flow;
 	struct choice choice;
@@ -44,8 +45,8 @@ static __always_inline int is_settled(ctx_t *ctx, const struct arrival *at, cons
 	r->pin.word = *(volatile __u64 *)&flow->pin.word;
 	r->wan = wan_row(r->pin.wan);
 	return r->wan && r->pin.state == WH_FLOW_LIVE && !(flow->flags & FLOW_NOT_FAST) &&
-	       came_as_before(ctx, at, p, flow) && !choice_of(flow->class, &choice) && choice.policy == flow->policy &&
-	       (choice.stay & (1U << (r->pin.wan & 7))) && !is_outdated(flow);
+	       came_as_before(ctx, at, p, flow) && !choice_in(all, flow->class, &choice) &&
+	       choice.policy == flow->policy && (choice.stay & (1U << (r->pin.wan & 7))) && !is_outdated(all, flow);
 }
 
 /* A client's packet. A verdict, or NOT_FAST. */
@@ -54,8 +55,10 @@ FAST int fast_out(ctx_t *ctx, const struct arrival *at)
 	struct packet p = {};
 	struct route r = {.via = WH_WAN_NONE};
 	struct rewrite out = {.source = 1, .hop = 1};
+	const struct wh_steer *all = steer_global();
 	struct wh_lane *lane;
 	flow_key_t key;
+	__u64 leave_ns = 0;
 	__u32 line_len;
 	int reason;
 
@@ -63,7 +66,7 @@ FAST int fast_out(ctx_t *ctx, const struct arrival *at)
 		return NOT_FAST;
 	key = flow_key(&p);
 	r.flow = bpf_map_lookup_elem(&wh_flows, &key);
-	if (!r.flow || !is_settled(ctx, at, &p, &r))
+	if (!r.flow || !is_settled(ctx, at, &p, all, &r))
 		return NOT_FAST;
 	r.now_ns = bpf_ktime_get_coarse_ns();
 	out.from_be = p.src_be;
@@ -71,14 +74,15 @@ FAST int fast_out(ctx_t *ctx, const struct arrival *at)
 	out.port_from_be = p.sport_be;
 	out.port_to_be = r.pin.external_port;
 	if (!source_stands(r.wan, &p.src_be, r.flow->flags, &out.to_be) || is_external(r.wan, &p.dst_be) ||
-	    !ctx_fits(ctx, p.l3_len, headers_len(&p), r.wan->mtu) || !leads_out(&r))
+	    !ctx_fits(ctx, p.l3_len, headers_len(&p), r.wan->mtu) || !leads_out(&r) ||
+	    !are_gateways_fresh(all, r.now_ns))
 		return NOT_FAST;
 	line_len = ctx_line_len(ctx, p.l3_len, headers_len(&p));
 	lane = lane_of(r.flow->class, r.pin.wan);
 	if (lane && lane->up.price) {
 		if (!can_wait(lane))
 			return NOT_FAST;
-		reason = rate_pay(&lane->up, line_len, bpf_ktime_get_ns(), &p.leave_ns);
+		reason = rate_pay(&lane->up, line_len, bpf_ktime_get_ns(), &leave_ns);
 		if (reason)
 			return give_up(reason);
 	}
@@ -91,7 +95,7 @@ FAST int fast_out(ctx_t *ctx, const struct arrival *at)
 		return give_up(reason);
 	if (lane && lane->marks)
 		rewrite_dscp(ctx, lane->dscp);
-	return send_by_wan(ctx, &p, &r);
+	return send_by_wan(ctx, &r, leave_ns);
 }
 
 /* --- in ------------------------------------------------------------------------------------------------- */

@@ -32,8 +32,7 @@ static __always_inline int leads_out(const struct route *r)
 {
 	const struct wh_wan *wan = r->wan;
 
-	return wan->ifindex &&
-	       (!wan->l2_len || ((wan_ip(wan)->flags & WH_WAN_GATEWAY_MAC) && are_gateways_fresh(r->now_ns)));
+	return wan->ifindex && (!wan->l2_len || (wan_ip(wan)->flags & WH_WAN_GATEWAY_MAC));
 }
 
 static __always_inline int leads_in(const struct wh_lan *lan, __u32 number, const union client_mac *mac)
@@ -91,11 +90,11 @@ static __always_inline int rewrite_plain(ctx_t *ctx, const struct packet *p, con
 	return reason ? reason : rewrite_ip(ctx, &r->from_be, &r->to_be, r->source, r->hop);
 }
 
-static __always_inline int send_by_wan(ctx_t *ctx, const struct packet *p, const struct route *r)
+static __always_inline int send_by_wan(ctx_t *ctx, const struct route *r, __u64 leave_ns)
 {
 	const struct wh_wan *wan = r->wan;
 
-	ctx_note_leaving(ctx, p->leave_ns);
+	ctx_note_leaving(ctx, leave_ns);
 	if (ctx_set_ethernet(ctx, wan->l2_len, wan_ip(wan)->gateway_mac, wan->mac))
 		return give_up(-WH_REASON_MALFORMED);
 	return ctx_send(ctx, wan->ifindex);

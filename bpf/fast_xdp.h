@@ -32,12 +32,11 @@ static __always_inline int is_met_at(const struct wh_wire *wire, const struct ar
 	return wire->ifindex == at->ifindex && wire->vlan == (bpf_ntohs(at->tag_be) & VLAN_ID);
 }
 
-static __always_inline int is_to_mac(ctx_t *ctx, const __u8 *mac)
+static __always_inline int is_to_mac(ctx_t *ctx, const void *mac)
 {
-	struct ethhdr *eth = ctx_data(ctx);
-	const __u16 *ours = (const __u16 *)mac, *to = (const __u16 *)eth->h_dest;
+	const __u16 *to = ctx_data(ctx), *ours = mac;
 
-	return (void *)(eth + 1) <= ctx_end(ctx) && !((ours[0] ^ to[0]) | (ours[1] ^ to[1]) | (ours[2] ^ to[2]));
+	return (void *)to + ETH_HLEN <= ctx_end(ctx) && !((ours[0] ^ to[0]) | (ours[1] ^ to[1]) | (ours[2] ^ to[2]));
 }
 
 /* The number of the WAN that it came by, or WH_WAN_NONE. */
@@ -78,7 +77,7 @@ static __always_inline int leads_out(const struct route *r)
 {
 	struct wh_wire *wire = wire_of(r->pin.wan);
 
-	return wire && wire->sends && (wan_ip(r->wan)->flags & WH_WAN_GATEWAY_MAC) && are_gateways_fresh(r->now_ns);
+	return wire && wire->sends && (wan_ip(r->wan)->flags & WH_WAN_GATEWAY_MAC);
 }
 
 static __always_inline int leads_in(const struct wh_lan *lan, __u32 number, const union client_mac *mac)
@@ -122,11 +121,11 @@ static __always_inline int rewrite_plain(ctx_t *ctx, const struct packet *p, con
 /* --- tags and sending ----------------------------------------------------------------------------------- */
 
 struct tagged_frame {
-	__u8 macs[2 * ETH_ALEN];
+	__u16 macs[ETH_ALEN];
 	__be16 tag_type_be;
 	__be16 tag_be;
 	__be16 proto_be;
-} __attribute__((packed));
+};
 
 #define TAG_LEN 4
 
@@ -181,16 +180,16 @@ static __always_inline int send_by(ctx_t *ctx, __u32 row, const __u8 *mac)
 
 	if (!wire || (void *)(eth + 1) > ctx_end(ctx))
 		return give_up(-WH_REASON_MALFORMED);
-	__builtin_memcpy(eth->h_dest, mac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, wire->mac, ETH_ALEN);
+	mac_copy(eth->h_dest, mac);
+	mac_copy(eth->h_source, wire->mac);
 	if (wire->vlan && tag_put(ctx, bpf_htons(wire->vlan)))
 		return give_up(-WH_REASON_MALFORMED);
 	return bpf_redirect_map(&wh_xdp_out, row, 0);
 }
 
-static __always_inline int send_by_wan(ctx_t *ctx, const struct packet *p, const struct route *r)
+static __always_inline int send_by_wan(ctx_t *ctx, const struct route *r, __u64 leave_ns)
 {
-	(void)p;
+	(void)leave_ns;
 	return send_by(ctx, r->pin.wan, wan_ip(r->wan)->gateway_mac);
 }
 

@@ -100,7 +100,7 @@ static __always_inline int send_out(struct __sk_buff *skb, const struct packet *
 	}
 	if (!wan->l2_len)
 		return ctx_send(skb, wan->ifindex);
-	if ((ip->flags & WH_WAN_GATEWAY_MAC) && (at_egress(r->via) || are_gateways_fresh(r->now_ns))) {
+	if ((ip->flags & WH_WAN_GATEWAY_MAC) && (at_egress(r->via) || are_gateways_fresh(steer_global(), r->now_ns))) {
 		if (ctx_set_ethernet(skb, wan->l2_len, ip->gateway_mac, wan->mac))
 			return -WH_REASON_MALFORMED;
 		return ctx_send(skb, wan->ifindex);

@@ -140,7 +140,7 @@ static __always_inline int hairpin_is_due(const struct packet *p, const struct r
 {
 	const struct wh_wan *wan = wan_row(r->flow->pin.wan);
 
-	if (is_outdated(r->flow)) {
+	if (is_outdated(steer_global(), r->flow)) {
 		if (!firewall_is_asked(steer_global()))
 			flow_accept(r->flow);
 		else if (can_show_again(r))

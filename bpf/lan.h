@@ -205,7 +205,7 @@ static __always_inline int lan_in_known(struct __sk_buff *skb, struct packet *p,
 		return show_moved(skb, p);
 	if (is_renewed(p, r->flow))
 		return show(skb, WH_MARK_UP);
-	if (is_outdated(r->flow)) {
+	if (is_outdated(steer_global(), r->flow)) {
 		verdict = look_again(skb, p, r);
 		if (verdict)
 			return verdict == SHOWN ? VERDICT_NEXT : verdict;

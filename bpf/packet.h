@@ -122,11 +122,4 @@ static __always_inline __u32 headers_len(const struct packet *p)
 	return p->l4_offset - wh_l2_len + p->l4_header_len;
 }
 
-static __always_inline __u16 fold_mac(const __u8 *mac)
-{
-	const __u16 *m = (const __u16 *)mac;
-
-	return m[0] ^ m[1] ^ m[2];
-}
-
 #endif

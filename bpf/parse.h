@@ -86,8 +86,8 @@ static __always_inline int parse_l4(struct packet *p, void *l4, __u32 l4_len, vo
 
 static __always_inline void read_source_mac(const struct ethhdr *eth, struct packet *p)
 {
-	__builtin_memcpy(p->src_mac, eth->h_source, ETH_ALEN);
-	p->mac_tag = fold_mac(p->src_mac);
+	mac_copy(p->src_mac, eth->h_source);
+	p->mac_tag = fold_mac(eth->h_source);
 }
 
 /*

@@ -13,19 +13,15 @@
 /* --- out ------------------------------------------------------------------------------------------------ */
 
 /* Whether rules or routes have changed since the kernel accepted the flow. */
-static __always_inline int is_outdated(const flow_t *flow)
+static __always_inline int is_outdated(const struct wh_steer *all, const flow_t *flow)
 {
-	struct wh_steer *all = steer_global();
-
 	return all && flow->accepted != (__u16)all->firewall.generation && !(flow->flags & WH_FLOW_PROBE);
 }
 
 /* Whether the controller still vouches for the gateways' MACs: it lives, and knows what the kernel knows. */
-static __always_inline int are_gateways_fresh(__u64 now_ns)
+static __always_inline int are_gateways_fresh(const struct wh_steer *all, __u64 now_ns)
 {
-	struct wh_steer *all = steer_global();
-
-	return all && now_ns < *(volatile __u64 *)&all->gateways_until_ns;
+	return all && now_ns < *(const volatile __u64 *)&all->gateways_until_ns;
 }
 
 /* Read once: a move on another CPU may be writing it, and what is checked is what leaves. */

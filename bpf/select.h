@@ -30,18 +30,17 @@ struct choice {
 	__u16 policy; /* low bits of the generation of classes and match lines */
 };
 
-static __always_inline int choice_of(__u32 class, struct choice *out)
+static __always_inline int choice_in(const struct wh_steer *all, __u32 class, struct choice *out)
 {
-	struct wh_steer *all = steer_global();
-	struct wh_steer *own = bpf_map_lookup_elem(&wh_steer, &class);
+	const struct wh_steer *own = bpf_map_lookup_elem(&wh_steer, &class);
 	union wh_alive alive;
 	union wh_masks masks;
 
 	if (!all || !own)
 		return -WH_REASON_NO_WAN;
-	alive.word = *(volatile __u64 *)&all->alive.word;
-	masks.word = *(volatile __u64 *)&own->masks.word;
-	out->policy = *(volatile __u32 *)&all->policy;
+	alive.word = *(const volatile __u64 *)&all->alive.word;
+	masks.word = *(const volatile __u64 *)&own->masks.word;
+	out->policy = *(const volatile __u32 *)&all->policy;
 #if WH_FAMILY == 4
 	out->keep = (alive.alive4 | masks.held4) & masks.keep4;
 	out->stay = out->keep & ~masks.leave4;
@@ -56,6 +55,11 @@ static __always_inline int choice_of(__u32 class, struct choice *out)
 	out->resort = masks.fresh6;
 #endif
 	return 0;
+}
+
+static __always_inline int choice_of(__u32 class, struct choice *out)
+{
+	return choice_in(steer_global(), class, out);
 }
 
 static __always_inline __u32 mix32(__u32 h, __u32 word)
