@@ -66,7 +66,11 @@ $(B)/tests/bench/traffic: $(TRAFFIC_OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lpthread -o $@
 
-bench-programs: $(B)/tests/bench/traffic
+$(B)/tests/bench/hooks: $(B)/tests/bench/hooks.o $(call HELPERS,bpf) $(ARCHIVE)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+bench-programs: $(B)/tests/bench/traffic $(B)/tests/bench/hooks
 
 bench: ## throughput, new flows, failover and costs beside the kernel's own (root); QUICK=1, ONLY="throughput failover"
 	@scripts/deps --install --for bench

@@ -96,7 +96,26 @@ def scale(result):
     return "10,000 flows by size of the configuration, Mpps\n\n" + table(rows, ["", "case", "Mpps", "quartiles", "wrong"])
 
 
-SECTIONS = {"throughput": throughput, "newflows": newflows, "scale": scale}
+def hooks(result):
+    rows = []
+    for (family, hook), samples in group(result["samples"], "family", "hook").items():
+        values = [one["net_ns"] for one in samples]
+        low, high = quartiles(values)
+        empty = median([one["empty_ns"] for one in samples])
+        rows.append([f"IPv{family}", hook, f"{median(values):.0f}", f"{low:.0f}-{high:.0f}", f"{empty:.0f}"])
+    programs = [
+        [f"IPv{one['family']}", one["program"], one["xlated_insns"], one["jited_bytes"], one["verified_insns"]]
+        for one in result["programs"]
+    ]
+    return (
+        "Nanoseconds a packet (BPF_PROG_TEST_RUN, without what an empty program takes)\n\n"
+        + table(rows, ["", "hook", "ns", "quartiles", "empty"])
+        + "\n\nPrograms\n\n"
+        + table(programs, ["", "program", "instructions", "bytes of machine code", "instructions verified"])
+    )
+
+
+SECTIONS = {"throughput": throughput, "newflows": newflows, "scale": scale, "hooks": hooks}
 
 
 def wrong_packets(results):
