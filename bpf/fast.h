@@ -36,8 +36,8 @@ static __always_inline int is_plain_segment(const struct packet *p)
 /* --- out ------------------------------------------------------------------------------------------------ */
 
 /* Whether the flow goes on as it did: masks, rules, routes, sender and its address on the WAN are as they were. */
-static __always_inline int is_settled(ctx_t *ctx, const struct arrival *at, const struct packet *p,
-				      const struct wh_steer *all, struct route *r)
+static __always_inline int is_settled(const struct arrival *at, const struct packet *p, const struct wh_steer *all,
+				      struct route *r)
 {
 	const flow_t *flow = r->flow;
 	struct choice choice;
@@ -45,8 +45,8 @@ static __always_inline int is_settled(ctx_t *ctx, const struct arrival *at, cons
 	r->pin.word = *(volatile __u64 *)&flow->pin.word;
 	r->wan = wan_row(r->pin.wan);
 	return r->wan && r->pin.state == WH_FLOW_LIVE && !(flow->flags & FLOW_NOT_FAST) &&
-	       came_as_before(ctx, at, p, flow) && !choice_in(all, flow->class, &choice) &&
-	       choice.policy == flow->policy && (choice.stay & (1U << (r->pin.wan & 7))) && !is_outdated(all, flow);
+	       came_as_before(at, p, flow) && !choice_in(all, flow->class, &choice) && choice.policy == flow->policy &&
+	       (choice.stay & (1U << (r->pin.wan & 7))) && !is_outdated(all, flow);
 }
 
 /* A client's packet. A verdict, or NOT_FAST. */
@@ -66,7 +66,7 @@ FAST int fast_out(ctx_t *ctx, const struct arrival *at)
 		return NOT_FAST;
 	key = flow_key(&p);
 	r.flow = bpf_map_lookup_elem(&wh_flows, &key);
-	if (!r.flow || !is_settled(ctx, at, &p, all, &r))
+	if (!r.flow || !is_settled(at, &p, all, &r))
 		return NOT_FAST;
 	r.now_ns = bpf_ktime_get_coarse_ns();
 	out.from_be = p.src_be;
@@ -74,7 +74,7 @@ FAST int fast_out(ctx_t *ctx, const struct arrival *at)
 	out.port_from_be = p.sport_be;
 	out.port_to_be = r.pin.external_port;
 	if (!source_stands(r.wan, &p.src_be, r.flow->flags, &out.to_be) || is_external(r.wan, &p.dst_be) ||
-	    !ctx_fits(ctx, p.l3_len, headers_len(&p), r.wan->mtu) || !leads_out(&r) ||
+	    !ctx_fits(ctx, p.l3_len, headers_len(&p), r.wan->mtu) || !leads_out(at, &r) ||
 	    !are_gateways_fresh(all, r.now_ns))
 		return NOT_FAST;
 	line_len = ctx_line_len(ctx, p.l3_len, headers_len(&p));
@@ -90,12 +90,7 @@ FAST int fast_out(ctx_t *ctx, const struct arrival *at)
 	if (p.proto == IPPROTO_TCP)
 		tcp_note(&p, r.flow);
 	count_sent(r.flow->class, r.pin.wan, line_len, r.now_ns);
-	reason = rewrite_plain(ctx, &p, &out);
-	if (reason)
-		return give_up(reason);
-	if (lane && lane->marks)
-		rewrite_dscp(ctx, lane->dscp);
-	return send_by_wan(ctx, &r, leave_ns);
+	return send_by_wan(ctx, at, &p, &out, &r, lane, leave_ns);
 }
 
 /* --- in ------------------------------------------------------------------------------------------------- */
@@ -120,7 +115,7 @@ FAST int fast_in(ctx_t *ctx, const struct arrival *at, __u32 wan)
 	__u64 now_ns;
 	int reason;
 
-	if (!parse_plain(ctx, &p) || !is_plain_segment(&p) || !is_sent_to(ctx, at, wan))
+	if (!parse_plain(ctx, &p) || !is_plain_segment(&p) || !is_sent_to(at, &p, wan))
 		return NOT_FAST;
 	key = answer_key(&p, wan);
 	reply = bpf_map_lookup_elem(&wh_replies, &key);
@@ -129,7 +124,8 @@ FAST int fast_in(ctx_t *ctx, const struct arrival *at, __u32 wan)
 	number = reply->lan;
 	lan = bpf_map_lookup_elem(&wh_lans, &number);
 	mac.word = *(volatile __u64 *)reply->client_mac;
-	if (!lan || !leads_in(lan, number, &mac) || (lan->mtu && !ctx_fits(ctx, p.l3_len, headers_len(&p), lan->mtu)))
+	if (!lan || !leads_in(at, lan, number, &mac) ||
+	    (lan->mtu && !ctx_fits(ctx, p.l3_len, headers_len(&p), lan->mtu)))
 		return NOT_FAST;
 	now_ns = bpf_ktime_get_coarse_ns();
 	line_len = ctx_line_len(ctx, p.l3_len, headers_len(&p));
@@ -138,8 +134,7 @@ FAST int fast_in(ctx_t *ctx, const struct arrival *at, __u32 wan)
 		return give_up(reason);
 	in = reply_rewrite(&p, reply);
 	reply_count(&p, wan, reply, line_len, now_ns);
-	reason = rewrite_plain(ctx, &p, &in);
-	return reason ? give_up(reason) : send_to_lan(ctx, lan, number, &mac);
+	return send_to_lan(ctx, at, &p, &in, lan, number, &mac);
 }
 
 #endif

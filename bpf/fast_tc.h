@@ -12,31 +12,32 @@ struct arrival {
 	__u32 ifindex;
 };
 
-static __always_inline int came_as_before(ctx_t *ctx, const struct arrival *at, const struct packet *p,
-					  const flow_t *flow)
+static __always_inline int came_as_before(const struct arrival *at, const struct packet *p, const flow_t *flow)
 {
-	(void)ctx;
 	return !is_elsewhere(flow, at->ifindex) && flow->mac_tag == (p->mac_tag ^ neighbours_of(flow->lan));
 }
 
 /* The kernel says (ctx_is_for_us()). */
-static __always_inline int is_sent_to(ctx_t *ctx, const struct arrival *at, __u32 wan)
+static __always_inline int is_sent_to(const struct arrival *at, const struct packet *p, __u32 wan)
 {
-	(void)ctx;
 	(void)at;
+	(void)p;
 	(void)wan;
 	return 1;
 }
 
-static __always_inline int leads_out(const struct route *r)
+static __always_inline int leads_out(const struct arrival *at, const struct route *r)
 {
 	const struct wh_wan *wan = r->wan;
 
+	(void)at;
 	return wan->ifindex && (!wan->l2_len || (wan_ip(wan)->flags & WH_WAN_GATEWAY_MAC));
 }
 
-static __always_inline int leads_in(const struct wh_lan *lan, __u32 number, const union client_mac *mac)
+static __always_inline int leads_in(const struct arrival *at, const struct wh_lan *lan, __u32 number,
+				    const union client_mac *mac)
 {
+	(void)at;
 	return lan->ifindex && (!lan->l2_len || mac->neighbours == neighbours_of(number));
 }
 
@@ -90,19 +91,34 @@ static __always_inline int rewrite_plain(ctx_t *ctx, const struct packet *p, con
 	return reason ? reason : rewrite_ip(ctx, &r->from_be, &r->to_be, r->source, r->hop);
 }
 
-static __always_inline int send_by_wan(ctx_t *ctx, const struct route *r, __u64 leave_ns)
+static __always_inline int send_by_wan(ctx_t *ctx, const struct arrival *at, const struct packet *p,
+				       const struct rewrite *out, const struct route *r, const struct wh_lane *lane,
+				       __u64 leave_ns)
 {
 	const struct wh_wan *wan = r->wan;
+	int reason = rewrite_plain(ctx, p, out);
 
+	(void)at;
+	if (reason)
+		return give_up(reason);
+	if (lane && lane->marks)
+		rewrite_dscp(ctx, lane->dscp);
 	ctx_note_leaving(ctx, leave_ns);
 	if (ctx_set_ethernet(ctx, wan->l2_len, wan_ip(wan)->gateway_mac, wan->mac))
 		return give_up(-WH_REASON_MALFORMED);
 	return ctx_send(ctx, wan->ifindex);
 }
 
-static __always_inline int send_to_lan(ctx_t *ctx, const struct wh_lan *lan, __u32 number, const union client_mac *mac)
+static __always_inline int send_to_lan(ctx_t *ctx, const struct arrival *at, const struct packet *p,
+				       const struct rewrite *in, const struct wh_lan *lan, __u32 number,
+				       const union client_mac *mac)
 {
+	int reason = rewrite_plain(ctx, p, in);
+
+	(void)at;
 	(void)number;
+	if (reason)
+		return give_up(reason);
 	if (ctx_set_ethernet(ctx, lan->l2_len, mac->octets, lan->mac))
 		return give_up(-WH_REASON_MALFORMED);
 	return ctx_send(ctx, lan->ifindex);

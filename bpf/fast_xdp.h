@@ -19,6 +19,7 @@ struct {
 
 /* Where a frame came in, and the tag that was taken off it (its two octets after the type), or 0. */
 struct arrival {
+	const struct wh_wire *wires; /* its row 0 */
 	__u32 ifindex;
 	__be16 tag_be;
 };
@@ -32,90 +33,61 @@ static __always_inline int is_met_at(const struct wh_wire *wire, const struct ar
 	return wire->ifindex == at->ifindex && wire->vlan == (bpf_ntohs(at->tag_be) & VLAN_ID);
 }
 
-static __always_inline int is_to_mac(ctx_t *ctx, const void *mac)
+static __always_inline int is_to_mac(const struct packet *p, const void *mac)
 {
-	const __u16 *to = ctx_data(ctx), *ours = mac;
+	const __u16 *to = (const __u16 *)p->dst_mac, *ours = mac;
 
-	return (void *)to + ETH_HLEN <= ctx_end(ctx) && !((ours[0] ^ to[0]) | (ours[1] ^ to[1]) | (ours[2] ^ to[2]));
+	return !((ours[0] ^ to[0]) | (ours[1] ^ to[1]) | (ours[2] ^ to[2]));
 }
 
 /* The number of the WAN that it came by, or WH_WAN_NONE. */
 static __always_inline __u32 wan_met_at(const struct arrival *at)
 {
-	struct wh_wire *wires = wire_of(0);
-
-	if (!wires)
-		return WH_WAN_NONE;
 #pragma unroll
 	for (__u32 wan = 0; wan < WH_MAX_WANS; wan++) {
-		if (is_met_at(&wires[wan], at))
+		if (is_met_at(&at->wires[wan], at))
 			return wan;
 	}
 	return WH_WAN_NONE;
 }
 
-static __always_inline int came_as_before(ctx_t *ctx, const struct arrival *at, const struct packet *p,
-					  const flow_t *flow)
+static __always_inline const struct wh_wire *wire_at(const struct arrival *at, __u32 row)
 {
-	struct wh_wire *wire = wire_of(WH_WIRE_LAN + flow->lan);
-
-	return wire && is_met_at(wire, at) && is_to_mac(ctx, wire->mac) &&
-	       flow->mac_tag == (p->mac_tag ^ wire->neighbours);
+	return &at->wires[row % WH_WIRE_ROWS];
 }
 
-static __always_inline int is_sent_to(ctx_t *ctx, const struct arrival *at, __u32 wan)
+static __always_inline int came_as_before(const struct arrival *at, const struct packet *p, const flow_t *flow)
 {
-	struct wh_wire *wire = wire_of(wan);
+	const struct wh_wire *wire = wire_at(at, WH_WIRE_LAN + flow->lan);
 
-	(void)at;
-	return wire && is_to_mac(ctx, wire->mac);
+	return is_met_at(wire, at) && is_to_mac(p, wire->mac) && flow->mac_tag == (p->mac_tag ^ wire->neighbours);
+}
+
+static __always_inline int is_sent_to(const struct arrival *at, const struct packet *p, __u32 wan)
+{
+	return is_to_mac(p, wire_at(at, wan)->mac);
 }
 
 /* --- where it goes -------------------------------------------------------------------------------------- */
 
-static __always_inline int leads_out(const struct route *r)
+static __always_inline int leads_out(const struct arrival *at, const struct route *r)
 {
-	struct wh_wire *wire = wire_of(r->pin.wan);
-
-	return wire && wire->sends && (wan_ip(r->wan)->flags & WH_WAN_GATEWAY_MAC);
+	return wire_at(at, r->pin.wan)->sends && (wan_ip(r->wan)->flags & WH_WAN_GATEWAY_MAC);
 }
 
-static __always_inline int leads_in(const struct wh_lan *lan, __u32 number, const union client_mac *mac)
+static __always_inline int leads_in(const struct arrival *at, const struct wh_lan *lan, __u32 number,
+				    const union client_mac *mac)
 {
-	struct wh_wire *wire = wire_of(WH_WIRE_LAN + number);
+	const struct wh_wire *wire = wire_at(at, WH_WIRE_LAN + number);
 
 	(void)lan;
-	return wire && wire->sends && mac->neighbours == wire->neighbours;
+	return wire->sends && mac->neighbours == wire->neighbours;
 }
 
 /* There is no qdisc to wait in. */
 static __always_inline int can_wait(const struct wh_lane *lane)
 {
 	return !lane->up.wait_ns;
-}
-
-/* --- the packet ----------------------------------------------------------------------------------------- */
-
-static __always_inline int rewrite_plain(ctx_t *ctx, const struct packet *p, const struct rewrite *r)
-{
-	void *l4 = ctx_data(ctx) + wh_l2_len + sizeof(ip_header_t), *end = ctx_end(ctx);
-	__u64 change = addr_change(&r->from_be, &r->to_be) + port_change(r->port_from_be, r->port_to_be);
-	struct tcphdr *tcp = l4;
-	struct udphdr *udp = l4;
-
-	if (p->proto == IPPROTO_TCP) {
-		if ((void *)(tcp + 1) > end)
-			return -WH_REASON_MALFORMED;
-		tcp->check = sum_amended(tcp->check, change);
-		port_store(&tcp->source, r);
-	} else if (p->proto == IPPROTO_UDP) {
-		if ((void *)(udp + 1) > end)
-			return -WH_REASON_MALFORMED;
-		if (udp->check)
-			udp->check = sum_amended_udp(udp->check, change);
-		port_store(&udp->source, r);
-	}
-	return rewrite_ip(ctx, &r->from_be, &r->to_be, r->source, r->hop);
 }
 
 /* --- tags and sending ----------------------------------------------------------------------------------- */
@@ -173,13 +145,33 @@ static __always_inline int tag_put(ctx_t *ctx, __be16 tag_be)
 	return 0;
 }
 
-static __always_inline int send_by(ctx_t *ctx, __u32 row, const __u8 *mac)
+/* The whole frame anew, by one look at where it stands, and out by a row of wh_xdp_out. */
+static __always_inline int send_by(ctx_t *ctx, const struct arrival *at, __u32 row, const void *mac,
+				   const struct packet *p, const struct rewrite *r)
 {
-	struct wh_wire *wire = wire_of(row);
 	struct ethhdr *eth = ctx_data(ctx);
+	ip_header_t *ip = (void *)eth + wh_l2_len;
+	struct tcphdr *tcp = (void *)(ip + 1);
+	struct udphdr *udp = (void *)tcp;
+	const struct wh_wire *wire = wire_at(at, row);
+	__u64 change = addr_change(&r->from_be, &r->to_be), all = change + port_change(r->port_from_be, r->port_to_be);
+	void *end = ctx_end(ctx);
 
-	if (!wire || (void *)(eth + 1) > ctx_end(ctx))
+	if ((void *)(ip + 1) > end)
 		return give_up(-WH_REASON_MALFORMED);
+	if (p->proto == IPPROTO_TCP) {
+		if ((void *)(tcp + 1) > end)
+			return give_up(-WH_REASON_MALFORMED);
+		tcp->check = sum_amended(tcp->check, all);
+		port_store(&tcp->source, r);
+	} else if (p->proto == IPPROTO_UDP) {
+		if ((void *)(udp + 1) > end)
+			return give_up(-WH_REASON_MALFORMED);
+		if (udp->check)
+			udp->check = sum_amended_udp(udp->check, all);
+		port_store(&udp->source, r);
+	}
+	readdress(ip, &r->to_be, change, r->source, r->hop);
 	mac_copy(eth->h_dest, mac);
 	mac_copy(eth->h_source, wire->mac);
 	if (wire->vlan && tag_put(ctx, bpf_htons(wire->vlan)))
@@ -187,16 +179,22 @@ static __always_inline int send_by(ctx_t *ctx, __u32 row, const __u8 *mac)
 	return bpf_redirect_map(&wh_xdp_out, row, 0);
 }
 
-static __always_inline int send_by_wan(ctx_t *ctx, const struct route *r, __u64 leave_ns)
+static __always_inline int send_by_wan(ctx_t *ctx, const struct arrival *at, const struct packet *p,
+				       const struct rewrite *out, const struct route *r, const struct wh_lane *lane,
+				       __u64 leave_ns)
 {
 	(void)leave_ns;
-	return send_by(ctx, r->pin.wan, wan_ip(r->wan)->gateway_mac);
+	if (lane && lane->marks)
+		rewrite_dscp(ctx, lane->dscp);
+	return send_by(ctx, at, r->pin.wan, wan_ip(r->wan)->gateway_mac, p, out);
 }
 
-static __always_inline int send_to_lan(ctx_t *ctx, const struct wh_lan *lan, __u32 number, const union client_mac *mac)
+static __always_inline int send_to_lan(ctx_t *ctx, const struct arrival *at, const struct packet *p,
+				       const struct rewrite *in, const struct wh_lan *lan, __u32 number,
+				       const union client_mac *mac)
 {
 	(void)lan;
-	return send_by(ctx, WH_WIRE_LAN + number, mac->octets);
+	return send_by(ctx, at, WH_WIRE_LAN + number, mac->octets, p, in);
 }
 
 #endif

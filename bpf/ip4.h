@@ -111,23 +111,24 @@ static __always_inline int parse_plain_ip(const struct iphdr *ip, struct packet 
 	return p->l3_len >= sizeof(*ip);
 }
 
-/* One end's address and, where `hop` is 1, the time to live, in one pass over the header's checksum (RFC 1624). */
-static __always_inline int rewrite_ip(ctx_t *ctx, const addr_t *from, const addr_t *to, int source, __u8 hop)
+/* One end's address and, where `hop` is 1, the time to live; `change` is the address's in sums (RFC 1624). */
+static __always_inline void readdress(struct iphdr *ip, const addr_t *to, __u64 change, int source, __u8 hop)
 {
-	struct iphdr *ip = ctx_data(ctx) + wh_l2_len;
-	__u32 sum;
-
-	if ((void *)(ip + 1) > ctx_end(ctx))
-		return -WH_REASON_MALFORMED;
-	sum = (__u16)~ip->check;
-	sum += (__u16) ~(*from & 0xffff) + (__u16) ~(*from >> 16) + (*to & 0xffff) + (*to >> 16);
-	sum += (__u16)~bpf_htons((__u16)ip->ttl << 8) + bpf_htons((__u16)(ip->ttl - hop) << 8);
-	ip->check = (__u16)~fold(sum);
+	ip->check = sum_amended(ip->check, change + (hop ? (__u16)~bpf_htons(0x0100) : 0));
 	ip->ttl -= hop;
 	if (source)
 		ip->saddr = *to;
 	else
 		ip->daddr = *to;
+}
+
+static __always_inline int rewrite_ip(ctx_t *ctx, const addr_t *from, const addr_t *to, int source, __u8 hop)
+{
+	struct iphdr *ip = ctx_data(ctx) + wh_l2_len;
+
+	if ((void *)(ip + 1) > ctx_end(ctx))
+		return -WH_REASON_MALFORMED;
+	readdress(ip, to, addr_change(from, to), source, hop);
 	return 0;
 }
 

@@ -84,6 +84,13 @@ static __always_inline int parse_plain_ip(const struct ipv6hdr *ip, struct packe
 	return 1;
 }
 
+static __always_inline void readdress(struct ipv6hdr *ip, const addr_t *to, __u64 change, int source, __u8 hop)
+{
+	(void)change;
+	ip->hop_limit -= hop;
+	__builtin_memcpy(source ? &ip->saddr : &ip->daddr, to, sizeof(*to));
+}
+
 static __always_inline int rewrite_ip(ctx_t *ctx, const addr_t *from, const addr_t *to, int source, __u8 hop)
 {
 	struct ipv6hdr *ip = ctx_data(ctx) + wh_l2_len;
@@ -91,11 +98,7 @@ static __always_inline int rewrite_ip(ctx_t *ctx, const addr_t *from, const addr
 	(void)from;
 	if ((void *)(ip + 1) > ctx_end(ctx))
 		return -WH_REASON_MALFORMED;
-	ip->hop_limit -= hop;
-	if (source)
-		__builtin_memcpy(&ip->saddr, to, sizeof(*to));
-	else
-		__builtin_memcpy(&ip->daddr, to, sizeof(*to));
+	readdress(ip, to, 0, source, hop);
 	return 0;
 }
 

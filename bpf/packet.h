@@ -62,6 +62,7 @@ struct packet {
 	__be16 leaving_id_be; /* IPv4: a fragment's, once fragment.h has chosen it */
 	__u16 mac_tag;	      /* folded source MAC */
 	__u8 src_mac[ETH_ALEN];
+	__u8 dst_mac[ETH_ALEN];
 	__u8 class; /* where it has no flow yet: what it was found to be; 0: not looked at */
 };
 

@@ -84,8 +84,9 @@ static __always_inline int parse_l4(struct packet *p, void *l4, __u32 l4_len, vo
 	return 0;
 }
 
-static __always_inline void read_source_mac(const struct ethhdr *eth, struct packet *p)
+static __always_inline void read_macs(const struct ethhdr *eth, struct packet *p)
 {
+	mac_copy(p->dst_mac, eth->h_dest);
 	mac_copy(p->src_mac, eth->h_source);
 	p->mac_tag = fold_mac(eth->h_source);
 }
@@ -104,7 +105,7 @@ static __always_inline int parse_plain(ctx_t *ctx, struct packet *p)
 	if (p->l3_len > end - (void *)ip && p->l3_len > ctx_len(ctx) - wh_l2_len)
 		return 0;
 	if (wh_l2_len)
-		read_source_mac(data, p);
+		read_macs(data, p);
 	return p->ttl > 1 && p->proto != PROTO_ICMP_OF_FAMILY && !parse_l4(p, ip + 1, p->l3_len - sizeof(*ip), end);
 }
 

@@ -29,7 +29,7 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
 
 		if ((void *)(eth + 1) > ctx_end(skb))
 			return -WH_REASON_MALFORMED;
-		read_source_mac(eth, p);
+		read_macs(eth, p);
 	}
 	if (p->kind == PACKET_LATER_FRAGMENT)
 		return 0;

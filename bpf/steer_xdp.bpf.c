@@ -27,11 +27,11 @@ static __always_inline int leave_to_other(ctx_t *ctx)
 SEC("xdp.frags")
 int wh_xdp(struct xdp_md *ctx)
 {
-	struct arrival at = {.ifindex = ctx_ifindex(ctx)};
+	struct arrival at = {.wires = wire_of(0), .ifindex = ctx_ifindex(ctx)};
 	int verdict = NOT_FAST;
 	__u32 wan;
 
-	if (tag_take(ctx, &at))
+	if (!at.wires || tag_take(ctx, &at))
 		return VERDICT_NEXT;
 	if (ctx_is_family(ctx)) {
 		wan = wan_met_at(&at);
