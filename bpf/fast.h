@@ -68,7 +68,7 @@ FAST int fast_out(ctx_t *ctx, const struct arrival *at)
 	r.flow = bpf_map_lookup_elem(&wh_flows, &key);
 	if (!r.flow || !is_settled(at, &p, all, &r))
 		return NOT_FAST;
-	r.now_ns = bpf_ktime_get_coarse_ns();
+	r.now_ns = tick_now_ns();
 	out.from_be = p.src_be;
 	out.to_be = external_read(r.flow);
 	out.port_from_be = p.sport_be;
@@ -127,7 +127,7 @@ FAST int fast_in(ctx_t *ctx, const struct arrival *at, __u32 wan)
 	if (!lan || !leads_in(at, lan, number, &mac) ||
 	    (lan->mtu && !ctx_fits(ctx, p.l3_len, headers_len(&p), lan->mtu)))
 		return NOT_FAST;
-	now_ns = bpf_ktime_get_coarse_ns();
+	now_ns = tick_now_ns();
 	line_len = ctx_line_len(ctx, p.l3_len, headers_len(&p));
 	reason = pay_received(line_len, wan, reply);
 	if (reason)

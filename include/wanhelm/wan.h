@@ -103,7 +103,8 @@ struct wh_lan {
  */
 #define WH_SIGNAL_ROWS (WH_FAMILIES * WH_MAX_WANS)
 #define WH_SIGNAL_GRAIN_NS 1000000ULL
-#define WH_SIGNAL_LATE_NS (WH_SIGNAL_GRAIN_NS + 10000000ULL) /* 100 ticks a second are the fewest that kernels have */
+#define WH_SIGNAL_LATE_NS                                                                                              \
+	(WH_SIGNAL_GRAIN_NS + 20000000ULL) /* two ticks, of which kernels have at least 100 a second */
 
 struct wh_signal {
 	__u64 sent_ns;	    /* anything sent on this WAN, probes included */

@@ -40,12 +40,12 @@ static void counts_from_the_first_unanswered_poll(void **state)
 	assert_true(wh_silence_poll(&s, t + 40 * MS, t - SECOND, 5 * MS, t + 50 * MS));
 	assert_true(s.since_ns == t);
 	/* anything heard starts it again, though more was sent since */
-	assert_false(wh_silence_poll(&s, t + 60 * MS, t + 48 * MS, 5 * MS, t + 60 * MS));
-	assert_false(wh_silence_poll(&s, t + 60 * MS, t + 48 * MS, 5 * MS, t + 109 * MS));
-	assert_true(wh_silence_poll(&s, t + 60 * MS, t + 48 * MS, 5 * MS, t + 110 * MS));
+	assert_false(wh_silence_poll(&s, t + 60 * MS, t + 35 * MS, 5 * MS, t + 60 * MS));
+	assert_false(wh_silence_poll(&s, t + 60 * MS, t + 35 * MS, 5 * MS, t + 109 * MS));
+	assert_true(wh_silence_poll(&s, t + 60 * MS, t + 35 * MS, 5 * MS, t + 110 * MS));
 	wh_silence_restart(&s);
-	assert_false(wh_silence_poll(&s, t + 60 * MS, t + 48 * MS, 5 * MS, t + 120 * MS));
-	assert_true(wh_silence_poll(&s, t + 60 * MS, t + 48 * MS, 5 * MS, t + 170 * MS));
+	assert_false(wh_silence_poll(&s, t + 60 * MS, t + 35 * MS, 5 * MS, t + 120 * MS));
+	assert_true(wh_silence_poll(&s, t + 60 * MS, t + 35 * MS, 5 * MS, t + 170 * MS));
 }
 
 int main(void)
