@@ -111,10 +111,10 @@ static __always_inline int parse_plain_ip(const struct iphdr *ip, struct packet 
 	return p->l3_len >= sizeof(*ip);
 }
 
-/* One end's address and, where `hop` is 1, the time to live; `change` is the address's in sums (RFC 1624). */
+/* One end's address, and `hop` off the time to live; `change` is the address's in sums (RFC 1624). */
 static __always_inline void readdress(struct iphdr *ip, const addr_t *to, __u64 change, int source, __u8 hop)
 {
-	ip->check = sum_amended(ip->check, change + (hop ? (__u16)~bpf_htons(0x0100) : 0));
+	ip->check = sum_amended(ip->check, change + (hop ? (__u16)~bpf_htons((__u16)hop << 8) : 0));
 	ip->ttl -= hop;
 	if (source)
 		ip->saddr = *to;
