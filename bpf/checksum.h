@@ -37,7 +37,7 @@ static __always_inline __u64 addr_change(const addr_t *from, const addr_t *to)
 	return sum;
 }
 
-static __always_inline __u64 port_change(__be16 from, __be16 to)
+static __always_inline __u64 word_change(__be16 from, __be16 to)
 {
 	return (__u64)(__u16)~from + to;
 }

@@ -71,7 +71,7 @@ static __always_inline int rewrite_ports(ctx_t *ctx, const struct packet *p, con
 		check = l4 + check_at;
 		if ((void *)(check + 1) > ctx_end(ctx))
 			return -WH_REASON_MALFORMED;
-		change = port_change(r->port_from_be, r->port_to_be);
+		change = word_change(r->port_from_be, r->port_to_be);
 		if (*check == complete)
 			*check = p->proto == IPPROTO_TCP ? sum_amended(complete, change)
 							 : sum_amended_udp(complete, change);

@@ -154,7 +154,7 @@ static __always_inline int send_by(ctx_t *ctx, const struct arrival *at, __u32 r
 	struct tcphdr *tcp = (void *)(ip + 1);
 	struct udphdr *udp = (void *)tcp;
 	const struct wh_wire *wire = wire_at(at, row);
-	__u64 change = addr_change(&r->from_be, &r->to_be), all = change + port_change(r->port_from_be, r->port_to_be);
+	__u64 change = addr_change(&r->from_be, &r->to_be), all = change + word_change(r->port_from_be, r->port_to_be);
 	void *end = ctx_end(ctx);
 
 	if ((void *)(ip + 1) > end)

@@ -114,8 +114,11 @@ static __always_inline int parse_plain_ip(const struct iphdr *ip, struct packet 
 /* One end's address, and `hop` off the time to live; `change` is the address's in sums (RFC 1624). */
 static __always_inline void readdress(struct iphdr *ip, const addr_t *to, __u64 change, int source, __u8 hop)
 {
-	ip->check = sum_amended(ip->check, change + (hop ? (__u16)~bpf_htons((__u16)hop << 8) : 0));
-	ip->ttl -= hop;
+	__u8 ttl = ip->ttl - hop;
+
+	change += word_change(bpf_htons((__u16)ip->ttl << 8), bpf_htons((__u16)ttl << 8));
+	ip->check = sum_amended(ip->check, change);
+	ip->ttl = ttl;
 	if (source)
 		ip->saddr = *to;
 	else

@@ -73,7 +73,7 @@ struct rewrite {
 	__be16 port_from_be;
 	__be16 port_to_be;
 	__u8 source; /* 1: the source, on the way out; 0: the destination, on the way in */
-	__u8 hop;    /* what is taken from the time to live: 0 where the kernel has done it */
+	__u8 hop;    /* what is taken from the time to live, modulo 256: 0 where the kernel has done it */
 };
 
 /* `ports`: source and destination, as TCP and UDP begin. */
