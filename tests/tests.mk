@@ -54,7 +54,7 @@ check-style: ## formatting, clang-tidy, clang's warnings
 # --- the benchmark --------------------------------------------------------------------------------------------
 BENCH_BPF := generator sink bare
 BENCH_SKELETONS := $(BENCH_BPF:%=$(B)/tests/bench/%.skel.h)
-TRAFFIC := devices generator sinks bare traffic
+TRAFFIC := devices generator sinks failover bare traffic
 TRAFFIC_OBJECTS := $(TRAFFIC:%=$(B)/tests/bench/%.o)
 
 $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c $(B)/.deps
@@ -70,7 +70,11 @@ $(B)/tests/bench/hooks: $(B)/tests/bench/hooks.o $(call HELPERS,bpf) $(ARCHIVE)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
-bench-programs: $(B)/tests/bench/traffic $(B)/tests/bench/hooks
+$(B)/tests/bench/pingpong: $(B)/tests/bench/pingpong.o $(B)/tests/bench/devices.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lpthread -o $@
+
+bench-programs: $(addprefix $(B)/tests/bench/,traffic hooks pingpong)
 
 bench: ## throughput, new flows, failover and costs beside the kernel's own (root); QUICK=1, ONLY="throughput failover"
 	@scripts/deps --install --for bench

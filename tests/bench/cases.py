@@ -30,6 +30,7 @@ class Case:
     firewall: str = "kernel"
     lines: int = 0  # match lines that nothing fits
     classes: int = 1  # 64: that many, which share the lines
+    interval: str = "10s"  # of probes
     wans: int = 0  # that wanhelm uses; 0: all there are
 
     @contextlib.contextmanager
@@ -43,8 +44,9 @@ class Case:
             elif self.accel:
                 stack.enter_context(wanhelm(bed, self))
             bed.pin()
-            bed.traffic.order("expect", int(self.translated), self.ttl)
-            bed.traffic.order("forget")
+            if bed.traffic:
+                bed.traffic.order("expect", int(self.translated), self.ttl)
+                bed.traffic.order("forget")
             yield self
 
 
@@ -120,7 +122,7 @@ wans:
 {uplinks}probes:
   default:
     targets: ["icmp:{beds.PROBED[4]}", "icmp:{beds.PROBED[6]}"]
-    interval: 10s
+    interval: {case.interval}
 limits: {{flows: {LIMIT}, flows-per-client: {LIMIT}}}
 classes:
 {other_classes(case)}  default: {{balance: {{{', '.join(f'wan{wan}: 1' for wan in range(1, wans + 1))}}}, affinity: flow}}

@@ -98,8 +98,8 @@ struct bench_sink {
 	struct bench_address wan_address[2];
 
 	__u64 packets;
-	__u64 first_ns; /* CLOCK_MONOTONIC of the first packet of a flow below `watch` since somebody wrote 0 here */
-	__u32 watch;
+	__u64 first_ns; /* CLOCK_MONOTONIC of the first packet with the WAN's own source since somebody wrote 0 here */
+	__u32 watch;	/* 1: note that */
 	__u32 watch_pad;
 	__u64 checked;
 	__u64 wrong_source, wrong_destination, wrong_ttl, wrong_sum, wrong_cpu;

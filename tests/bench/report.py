@@ -115,7 +115,84 @@ def hooks(result):
     )
 
 
-SECTIONS = {"throughput": throughput, "newflows": newflows, "scale": scale, "hooks": hooks}
+def time_of(ns):
+    return f"{ns / 1e9:.2f} s" if ns >= 1e9 else f"{ns / 1e6:.2f} ms" if ns >= 1e6 else f"{ns / 1e3:.0f} us"
+
+
+def failover(result):
+    rows = []
+    for (way, flows), samples in group(result["samples"], "way", "flows").items():
+        values = [one["first_ns"] for one in samples]
+        done = [one["done_ns"] for one in samples if "done_ns" in one]
+        row = [way, f"{flows:,}", time_of(median(values)), "-".join(map(time_of, quartiles(values))), len(values)]
+        rows.append([*row, time_of(median(done)) if done else ""])
+    return "From the decision to the first packet by the other WAN, with its address\n\n" + table(
+        rows, ["way", "flows", "median", "quartiles", "times", "last command ended"]
+    )
+
+
+def controller(result):
+    rows = [
+        [
+            f"{one['flows']:,}",
+            f"{one['cpu_percent']:.2f} %",
+            f"{one['rss_kb'] / 1000:.1f} MB",
+            f"{one['walk_s']:.1f} s",
+            f"{one['walk_cpu_s'] * 1e3:.0f} ms",
+            f"{one['count_command_s'] * 1e3:.0f} ms",
+        ]
+        for one in result["samples"]
+    ]
+    head = ["flows", "processor", "memory", "one walk", "of processor time", "`wanhelm flows --count`"]
+    memory = result["memory"]
+    tables = [
+        [name, f"{one['entries']:,}", one["bytes"] // 1_000_000, f"{one['bytes'] / one['entries']:.0f}"]
+        for name, one in memory["tables"].items()
+    ]
+    return (
+        "wanhelmd with its prober, nothing but probes going on\n\n"
+        + table(rows, head)
+        + "\n\nThe kernel's tables, allocated at the start\n\n"
+        + table(tables, ["map", "entries", "MB", "bytes an entry"])
+        + "\n"
+        + ", ".join(f"IPv{family}: {size:.0f} bytes a flow in all" for family, size in memory["bytes_per_flow"].items())
+    )
+
+
+def pairs(samples, what, key):
+    """What our sample has to the kernel's, of each round."""
+    rounds = group(samples, "round").values()
+    by_case = [{one["case"]: one[key] for one in of_round} for of_round in rounds]
+    return [one["wanhelm-tc"] / one["masquerade"] for one in by_case if len(one) == 2]
+
+
+def tcp(result):
+    rows = []
+    for (family, what), samples in group(result["samples"], "family", "what").items():
+        for key, unit, scale_by in (("gbit", "Gbit/s", 1), ("median_ns", "us, median", 1e-3), ("p99_ns", "us, p99", 1e-3)):
+            if key not in samples[0]:
+                continue
+            kernel, ours = (
+                median([one[key] for one in samples if one["case"] == case]) * scale_by
+                for case in ("masquerade", "wanhelm-tc")
+            )
+            ratios = pairs(samples, what, key)
+            low, high = quartiles(ratios)
+            row = [f"IPv{family}", what, unit, f"{kernel:.2f}", f"{ours:.2f}"]
+            rows.append([*row, f"{median(ratios):.3f}", f"{low:.2f}-{high:.2f}"])
+    head = ["", "what", "", "masquerade", "wanhelm-tc", "ratio by pairs", "quartiles"]
+    return "Ordinary sockets, all offloads on, sharing the processors with the router\n\n" + table(rows, head)
+
+
+SECTIONS = {
+    "throughput": throughput,
+    "newflows": newflows,
+    "scale": scale,
+    "hooks": hooks,
+    "failover": failover,
+    "controller": controller,
+    "tcp": tcp,
+}
 
 
 def wrong_packets(results):

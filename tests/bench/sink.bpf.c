@@ -144,6 +144,8 @@ static __always_inline void check_down(const struct seen *s)
 static __always_inline void check(const struct seen *s)
 {
 	sink.checked++;
+	if (sink.watch && !sink.first_ns && same(&s->src, &sink.wan_address[s->v6]))
+		sink.first_ns = bpf_ktime_get_ns();
 	if (sink.down)
 		check_down(s);
 	else
@@ -177,12 +179,13 @@ static __always_inline void learn(__u32 flow, __u32 v6, __be16 port_be)
 	note_flow(flow, v6, port_be);
 }
 
+/* Whether to look closely at it. */
 static __always_inline int count(__u32 flow, __u32 v6, __be16 port_be)
 {
 	if (sink.learn)
 		learn(flow, v6, port_be);
-	if (!sink.first_ns && flow < sink.watch)
-		sink.first_ns = bpf_ktime_get_ns();
+	if (sink.watch)
+		return ++sink.packets != 0;
 	return (++sink.packets & (BENCH_CHECK_EVERY - 1)) == 0;
 }
 
