@@ -202,5 +202,29 @@ def wrong_packets(results):
     )
 
 
+def head(machine, settings):
+    versions = ", ".join(f"{name}: {version}" for name, version in machine["versions"].items())
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, {machine['date']}\n"
+        f"{machine['command']}\n{versions}\nload before: {machine['load_before']:.2f}; {settings.rounds} rounds of "
+        f"{settings.window_ms} ms windows"
+    )
+
+
+def sceptics(results):
+    """What was verified, and what was not so."""
+    looked_at = [one for result in results.values() for one in result["samples"] if "checked" in one]
+    disturbed = [one for one in looked_at if one["busy"] < 0.9 and one["idle"] < 0.05]
+    lines = [
+        f"{len(looked_at)} samples of packets; of these packets one in 32 was looked at closely,",
+        f"{sum(one['checked'] for one in looked_at):,} in all: addresses, ports, TTL and checksums, "
+        f"{wrong(looked_at)} wrong.",
+        f"Samples in which the generator could not keep the router busy: {sum(one['unsaturated'] for one in looked_at)},",
+        f"in {len(disturbed)} of which something else ran on the router's core.",
+        f"Of known flows, {sum(one.get('missing', 0) for one in looked_at)} never came out before measuring.",
+    ]
+    return "For the sceptic (tests/bench/README says how all this is measured)\n\n" + "\n".join(lines)
+
+
 def text(results):
     return "\n\n".join(SECTIONS[name](result) for name, result in results.items() if name in SECTIONS)
