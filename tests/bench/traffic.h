@@ -17,6 +17,9 @@
 #define NS_PER_MS 1000000LL
 #define TRAFFIC_CPU 0 /* generator and sinks; the router has the next one */
 #define ROUTER_CPU 1
+/* On TRAFFIC_CPU, real-time; bed.py gives the sinks a higher one. */
+#define PRIORITY_GENERATOR 1
+#define PRIORITY_COUNTING 2
 
 /* --- devices.c --------------------------------------------------------------------------------------------- */
 
