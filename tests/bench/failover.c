@@ -40,8 +40,7 @@ static void sleep_until(int64_t at_ns)
 
 static void *run_stream(void *arg)
 {
-	struct sockaddr_ll to = {
-		.sll_family = AF_PACKET, .sll_halen = ETH_ALEN, .sll_ifindex = (int)lab.lan.ifindex};
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_halen = ETH_ALEN, .sll_ifindex = (int)lab.lan.ifindex};
 	int fd = socket_in(PART_CLIENTS, AF_PACKET, SOCK_RAW), one = 1;
 	int64_t at_ns = now_ns();
 

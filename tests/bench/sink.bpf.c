@@ -112,8 +112,7 @@ static __always_inline int port_as_noted(const struct seen *s)
 	__u32 row = (s->flow & (BENCH_NOTES - 1)) + s->v6 * BENCH_NOTES;
 	struct bench_note *note = bpf_map_lookup_elem(&bench_notes, &row);
 
-	return s->flow >= BENCH_NOTES || !note || !note->known || note->wan != sink.wan ||
-	       note->port_be == s->sport_be;
+	return s->flow >= BENCH_NOTES || !note || !note->known || note->wan != sink.wan || note->port_be == s->sport_be;
 }
 
 static __always_inline void check_up(const struct seen *s)

@@ -253,7 +253,8 @@ int main(int argc, char **argv)
 
 	check(argc == 5, "see the head of traffic.c");
 	pin_to(TRAFFIC_CPU);
-	check(!sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = PRIORITY_COUNTING}), "priority");
+	check(!sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = PRIORITY_COUNTING}),
+	      "priority");
 	devices_open(argv + 1, (unsigned)atoi(argv[4]));
 	generator_open();
 	notes = generator_notes();
