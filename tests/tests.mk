@@ -81,5 +81,8 @@ bench: ## throughput, new flows, failover and costs beside the kernel's own (roo
 	@$(MAKE) --no-print-directory all bench-programs
 	@$(PYTHON) -B tests/bench/run --build $(B) $(if $(QUICK),--quick) $(ONLY)
 
-.PHONY: bench bench-programs
+bench-vm: all bench-programs ## beside an nft flowtable, on Debian's 6.12 in a virtual machine
+	@tests/bench/vm --build $(B)
+
+.PHONY: bench bench-vm bench-programs
 .PHONY: test-deps check unit-tests bpf-tests check-unit check-bpf check-cli check-net check-vm check-style

@@ -28,7 +28,7 @@ import lab as net  # noqa: E402  pylint: disable=wrong-import-position
 
 FAMILY_NAME = "whbench"
 NAME = f"{FAMILY_NAME}{os.getpid()}"
-LOCK = "/run/lock/wanhelm-bench"  # two beds at a time would measure each other
+LOCK = "/run/wanhelm-bench.lock"  # two beds at a time would measure each other
 PARTS = ("clients", "router", "internet")
 CLIENTS = 200
 TRAFFIC_CPU, ROUTER_CPU = 0, 1

@@ -9,6 +9,7 @@ cases.py: the ways through the router that are compared. `with case.on(bed)`: th
     drop            XDP drops what comes
     wanhelm-tc      wanhelm, accel: tc
     wanhelm-xdp     wanhelm, accel: xdp
+    flowtable       as masquerade, with known flows in an nft flowtable (rulesets/flowtable-2.nft; flowtable.py only)
 """
 
 import contextlib
@@ -26,7 +27,9 @@ class Case:
     translated: bool = False  # what leaves has a WAN's address
     ttl: int = 63  # that packets arrive with
     bare: str = ""
+    ruleset: str = ""  # rulesets/…-WANS.nft
     accel: str = ""
+    limit: int = LIMIT  # flows that wanhelm has room for
     firewall: str = "kernel"
     lines: int = 0  # match lines that nothing fits
     classes: int = 1  # 64: that many, which share the lines
@@ -39,8 +42,8 @@ class Case:
             bed.run("router", "conntrack", "-F")
             if self.bare:
                 stack.enter_context(bare(bed, self.bare))
-            elif self.name == "masquerade":
-                stack.enter_context(masquerade(bed))
+            elif self.ruleset:
+                stack.enter_context(masquerade(bed, self.ruleset))
             elif self.accel:
                 stack.enter_context(wanhelm(bed, self))
             bed.pin()
@@ -51,7 +54,8 @@ class Case:
 
 
 KERNEL = Case("kernel")
-MASQUERADE = Case("masquerade", translated=True)
+MASQUERADE = Case("masquerade", translated=True, ruleset="multiwan")
+FLOWTABLE = Case("flowtable", translated=True, ruleset="flowtable")
 BARE_TC = Case("bare-tc", ttl=64, bare="tc")
 BARE_XDP = Case("bare-xdp", ttl=64, bare="xdp")
 DROP = Case("drop", ttl=64, bare="drop")
@@ -70,8 +74,8 @@ def bare(bed, kind):
 
 
 @contextlib.contextmanager
-def masquerade(bed):
-    bed.run("router", "nft", "-f", RULESETS / f"multiwan-{bed.wans}.nft")
+def masquerade(bed, ruleset):
+    bed.run("router", "nft", "-f", RULESETS / f"{ruleset}-{bed.wans}.nft")
     bed.run("router", RULESETS / "multiwan.sh", "up", bed.wans)
     try:
         yield
@@ -123,7 +127,7 @@ wans:
   default:
     targets: ["icmp:{beds.PROBED[4]}", "icmp:{beds.PROBED[6]}"]
     interval: {case.interval}
-limits: {{flows: {LIMIT}, flows-per-client: {LIMIT}}}
+limits: {{flows: {case.limit}, flows-per-client: {case.limit}}}
 classes:
 {other_classes(case)}  default: {{balance: {{{', '.join(f'wan{wan}: 1' for wan in range(1, wans + 1))}}}, affinity: flow}}
 """
@@ -136,6 +140,10 @@ def other_classes(case):
     text, others = "", max(1, case.classes - 1)
     for number in range(others):
         lines = range(number, case.lines, others)
-        match = ", ".join(f"{{proto: udp, from: 10.{i // 250}.{i % 250}.0/24, dport: {1000 + i}}}" for i in lines)
+        match = ", ".join(line(i) for i in lines)
         text += f"  other{number}: {{match: [{match}], prefer: [wan1]}}\n"
     return text
+
+
+def line(number):
+    return f"{{proto: udp, from: 10.{number // 250}.{number % 250}.0/24, dport: {1000 + number}}}"

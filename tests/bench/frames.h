@@ -28,7 +28,7 @@
 #define BENCH_DPORT 9000	  /* of every destination */
 #define BENCH_NOTES (1U << 20)	  /* flows of a family whose translation can be learnt */
 #define BENCH_WINDOW 128	  /* packets under way where they are sent slowly: half of a veth's ring */
-#define BENCH_GIVE_UP_NS 2000000  /* after this they are lost */
+#define BENCH_GIVE_UP_NS 10000000 /* after this they are lost */
 #define BENCH_CHECK_EVERY 32U	  /* one packet of so many is looked at closely; a power of two */
 #define BENCH_CLIENT4 0x0a4d0102U /* 10.77.1.2: client 0 */
 #define BENCH_REMOTE4 0xcb000001U /* 203.0.0.1: destination 0 */

@@ -110,7 +110,17 @@ def failover(result):
     return rows
 
 
-PARTS = {"throughput": throughput, "newflows": newflows, "scale": scale, "tcp": tcp, "failover": failover}
+def flowtable(result):
+    rows = []
+    for family in (4, 6):
+        for case in ("masquerade", "flowtable"):
+            over, under = {"family": family, "case": "wanhelm-tc"}, {"family": family, "case": case}
+            ratios, _ = by_rounds(result["samples"], "mpps", over, under)
+            rows += goal(f"wanhelm-tc / {case}, IPv{family}", AT_LEAST, 1, ratios)
+    return rows
+
+
+PARTS = {"flowtable": flowtable, "throughput": throughput, "newflows": newflows, "scale": scale, "tcp": tcp, "failover": failover}
 
 
 def judge(results):
