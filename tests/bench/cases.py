@@ -114,6 +114,7 @@ def all_alive(bed):
 def config(bed, case):
     """wanhelm.yaml with WANs that all have the same weight, and with lines and classes that nothing fits."""
     wans = case.wans or bed.wans
+    shares = ", ".join(f"wan{wan}: 1" for wan in range(1, wans + 1))
     uplinks = "".join(
         f"  wan{wan}: {{device: wan{wan}, gateway: [198.18.{wan}.1, '2001:db8:{wan}::1'], nat6: masquerade,"
         " ports: 1024-60999}\n"
@@ -129,7 +130,7 @@ wans:
     interval: {case.interval}
 limits: {{flows: {case.limit}, flows-per-client: {case.limit}}}
 classes:
-{other_classes(case)}  default: {{balance: {{{', '.join(f'wan{wan}: 1' for wan in range(1, wans + 1))}}}, affinity: flow}}
+{other_classes(case)}  default: {{balance: {{{shares}}}, affinity: flow}}
 """
 
 

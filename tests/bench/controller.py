@@ -82,8 +82,8 @@ def memory(bed):
     tables = {}
     for family in (4, 6):
         for name in TABLES:
-            shown = bed.run("router", "bpftool", "-j", "map", "show", "pinned", bed.daemon.bpf_dir / f"wh_{name}{family}")
-            told = json.loads(shown.stdout)
+            pin = bed.daemon.bpf_dir / f"wh_{name}{family}"
+            told = json.loads(bed.run("router", "bpftool", "-j", "map", "show", "pinned", pin).stdout)
             tables[f"wh_{name}{family}"] = {"entries": told["max_entries"], "bytes": int(told["bytes_memlock"])}
     per_flow = {
         family: sum(tables[f"wh_{name}{family}"]["bytes"] for name in TABLES) / cases.LIMIT for family in (4, 6)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-failover.py: from the decision that a WAN is dead to the first packet of a running flow that leaves by the other one with
-that one's address, with few flows and with many in the tables. Ten UDP flows that are on the WAN send in turn, one
+failover.py: from the decision that a WAN is dead to the first packet of a running flow that leaves by the other one
+with that one's address, with few flows and with many in the tables. Ten UDP flows that are on the WAN send in turn, one
 packet each 25 us; packets are stamped when they arrive behind the router.
 
 wanhelm: the decision is the store to the word `alive` of the map wh_steer, which is how its controller decides.

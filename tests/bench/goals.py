@@ -120,7 +120,14 @@ def flowtable(result):
     return rows
 
 
-PARTS = {"flowtable": flowtable, "throughput": throughput, "newflows": newflows, "scale": scale, "tcp": tcp, "failover": failover}
+PARTS = {
+    "throughput": throughput,
+    "newflows": newflows,
+    "scale": scale,
+    "tcp": tcp,
+    "failover": failover,
+    "flowtable": flowtable,
+}
 
 
 def judge(results):

@@ -164,24 +164,27 @@ def controller(result):
     )
 
 
-def pairs(samples, what, key):
+def pairs(samples, key):
     """What our sample has to the kernel's, of each round."""
     rounds = group(samples, "round").values()
     by_case = [{one["case"]: one[key] for one in of_round} for of_round in rounds]
     return [one["wanhelm-tc"] / one["masquerade"] for one in by_case if len(one) == 2]
 
 
+TCP_UNITS = {"gbit": ("Gbit/s", 1), "median_ns": ("us, median", 1e-3), "p99_ns": ("us, p99", 1e-3)}
+
+
 def tcp(result):
     rows = []
     for (family, what), samples in group(result["samples"], "family", "what").items():
-        for key, unit, scale_by in (("gbit", "Gbit/s", 1), ("median_ns", "us, median", 1e-3), ("p99_ns", "us, p99", 1e-3)):
+        for key, (unit, scale_by) in TCP_UNITS.items():
             if key not in samples[0]:
                 continue
             kernel, ours = (
                 median([one[key] for one in samples if one["case"] == case]) * scale_by
                 for case in ("masquerade", "wanhelm-tc")
             )
-            ratios = pairs(samples, what, key)
+            ratios = pairs(samples, key)
             low, high = quartiles(ratios)
             row = [f"IPv{family}", what, unit, f"{kernel:.2f}", f"{ours:.2f}"]
             rows.append([*row, f"{median(ratios):.3f}", f"{low:.2f}-{high:.2f}"])
@@ -225,11 +228,12 @@ def sceptics(results):
     """What was verified, and what was not so."""
     looked_at = [one for result in results.values() for one in result["samples"] if "checked" in one]
     disturbed = [one for one in looked_at if one["busy"] < 0.9 and one["idle"] < 0.05]
+    unsaturated = sum(one["unsaturated"] for one in looked_at)
     lines = [
         f"{len(looked_at)} samples of packets; of these packets one in 32 was looked at closely,",
         f"{sum(one['checked'] for one in looked_at):,} in all: addresses, ports, TTL and checksums, "
         f"{wrong(looked_at)} wrong.",
-        f"Samples in which the generator could not keep the router busy: {sum(one['unsaturated'] for one in looked_at)},",
+        f"Samples in which the generator could not keep the router busy: {unsaturated},",
         f"in {len(disturbed)} of which something else ran on the router's core.",
         f"Of known flows, {sum(one.get('missing', 0) for one in looked_at)} never came out before measuring.",
     ]

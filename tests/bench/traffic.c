@@ -13,7 +13,7 @@
  *   forget                          no flow's translation is known any more
  *   lap FIRST END                   each of these flows' packets once, no faster than they come out; those that did
  *                                   not are sent again, a few times; answers how many never came out
- *   stream PERIOD-NS                in the background, the packets of some known flows that are on the first WAN; 0: stop
+ *   stream PERIOD-NS                in the background, packets of some known flows that are on the first WAN; 0: stop
  *   watch WAN                       note the next packet that comes out by it with its own source
  *   first WAN                       when that was, CLOCK_MONOTONIC, or 0
  *   flip STEER-PIN TIMES            as the controller does it; answers ns from each flip to the first packet
