@@ -90,8 +90,8 @@ def measure(settings):
         bed.poll_sinks(0)
         wanted = (cases.WANHELM_TC, cases.WANHELM_XDP)
         chosen = [case for case in wanted if cases.is_built(bed, case)]
-        for number in range(settings.rounds):
-            settings.say(f"failover, round {number + 1} of {settings.rounds}")
+        for number in range(settings.few_rounds):
+            settings.say(f"failover, round {number + 1} of {settings.few_rounds}")
             samples += [one | {"round": number} for one in round_of(bed, chosen, many)]
     return {
         "samples": samples,
