@@ -54,7 +54,7 @@ check-style: ## formatting, clang-tidy, clang's warnings
 # --- the benchmark --------------------------------------------------------------------------------------------
 BENCH_BPF := generator sink bare
 BENCH_SKELETONS := $(BENCH_BPF:%=$(B)/tests/bench/%.skel.h)
-TRAFFIC := devices generator sinks bare traffic
+TRAFFIC := devices generator sinks failover bare traffic
 TRAFFIC_OBJECTS := $(TRAFFIC:%=$(B)/tests/bench/%.o)
 
 $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c $(B)/.deps
@@ -70,12 +70,19 @@ $(B)/tests/bench/hooks: $(B)/tests/bench/hooks.o $(call HELPERS,bpf) $(ARCHIVE)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
-bench-programs: $(B)/tests/bench/traffic $(B)/tests/bench/hooks
+$(B)/tests/bench/pingpong: $(B)/tests/bench/pingpong.o $(B)/tests/bench/devices.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lpthread -o $@
+
+bench-programs: $(addprefix $(B)/tests/bench/,traffic hooks pingpong)
 
 bench: ## throughput, new flows, failover and costs beside the kernel's own (root); QUICK=1, ONLY="throughput failover"
 	@scripts/deps --install --for bench
 	@$(MAKE) --no-print-directory all bench-programs
 	@$(PYTHON) -B tests/bench/run --build $(B) $(if $(QUICK),--quick) $(ONLY)
 
-.PHONY: bench bench-programs
+bench-vm: all bench-programs ## beside an nft flowtable, on Debian's 6.12 in a virtual machine
+	@tests/bench/vm --build $(B)
+
+.PHONY: bench bench-vm bench-programs
 .PHONY: test-deps check unit-tests bpf-tests check-unit check-bpf check-cli check-net check-vm check-style

@@ -6,7 +6,7 @@
 # kernel's modules, which are kept, and the project, which is packed for each run.
 
 # Packages whose programs and libraries are in the machine; Python's parts have its version in their names.
-USERLAND="bash bpftool coreutils dash ethtool findutils grep iproute2 iputils-ping kmod mawk mount nftables ppp pppoe
+USERLAND="bash bpftool conntrack coreutils dash ethtool findutils grep iproute2 iputils-ping kmod mawk mount nftables ppp pppoe
 	procps python3-minimal python3-pytest python3-scapy sed util-linux wireguard-tools"
 PYTHON_PARTS="python3.[0-9]*-minimal libpython3.[0-9]*-minimal libpython3.[0-9]*-stdlib
 	python3-attr python3-iniconfig python3-more-itertools python3-packaging python3-pkg-resources python3-pluggy python3-py"

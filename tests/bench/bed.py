@@ -11,6 +11,7 @@ makes and swallows packets has core 0. Sinks are polled by a timer, so that the 
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -25,7 +26,9 @@ ROOT = HERE.parents[1]
 sys.path.append(str(ROOT / "tests/net"))
 import lab as net  # noqa: E402  pylint: disable=wrong-import-position
 
-NAME = "whbench"
+FAMILY_NAME = "whbench"
+NAME = f"{FAMILY_NAME}{os.getpid()}"
+LOCK = "/run/wanhelm-bench.lock"  # two beds at a time would measure each other
 PARTS = ("clients", "router", "internet")
 CLIENTS = 200
 TRAFFIC_CPU, ROUTER_CPU = 0, 1
@@ -94,16 +97,21 @@ class Traffic:
 
 
 class Bed:
-    """with Bed(wans=2) as bed: bed.traffic.order(...); bed.run("router", ...)"""
+    """
+    with Bed(wans=2) as bed: bed.traffic.order(...); bed.run("router", ...)
+    offloads: a bed for ordinary sockets, with all offloads, without `traffic`, and with no processor set apart
+    """
 
     name = NAME
 
-    def __init__(self, wans):
+    def __init__(self, wans, offloads=False):
         self.wans = wans
+        self.offloads = offloads
         self.traffic = None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{NAME}."))
         self.daemon = net.Daemon(self, NAME, self.folder)
         self.limits = {}
+        self.lock = None
 
     # What tests/net/lab.py's Daemon asks of a lab.
     def command(self, part, *args):
@@ -116,12 +124,15 @@ class Bed:
         return done
 
     def __enter__(self):
+        self.lock = open(LOCK, "w", encoding="ascii")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
         remove_parts()
         shutil.rmtree(self.daemon.bpf_dir, ignore_errors=True)
         try:
             self.build()
-            self.traffic = Traffic(self)
-            self.place()
+            if not self.offloads:
+                self.traffic = Traffic(self)
+                self.place()
         except BaseException:
             self.__exit__()
             raise
@@ -137,6 +148,7 @@ class Bed:
             for path, value in self.limits.items():
                 pathlib.Path(path).write_text(value, encoding="ascii")
             shutil.rmtree(self.folder, ignore_errors=True)
+            self.lock.close()
 
     def build(self):
         for part in PARTS:
@@ -155,13 +167,16 @@ class Bed:
         self.raise_limits()
         for path, value in ROUTER_SYSCTLS.items():
             self.write("router", f"/proc/sys/{path}", value)
+        for part, devices in self.devices().items():
+            for device in devices:
+                net.wait_for(lambda: self.is_up(part, device), 10, f"{device} to be up")
 
     def join(self, part_a, a, part_b, b):
         command(*f"ip link add {a} netns {NAME}-{part_a} type veth peer name {b} netns {NAME}-{part_b}".split())
         for part, device in ((part_a, a), (part_b, b)):
             self.batch(part, [f"link set {device} up"])
         for part, device in ((part_a, a), (part_b, b)):  # a device that is up learns that it may be redirected to
-            self.run(part, "ethtool", "-K", device, "tx", "off", "gro", "on")
+            self.run(part, "ethtool", "-K", device, "tx", "on" if self.offloads else "off", "gro", "on")
 
     def batch(self, part, lines):
         for family in ("-4", "-6"):
@@ -222,7 +237,6 @@ class Bed:
         for part, devices in self.devices().items():
             for device in devices:
                 self.write(part, f"/sys/class/net/{device}/threaded", 1)
-                net.wait_for(lambda: self.is_up(part, device), 10, f"{device} to be up")
         self.poll_sinks(SINK_POLL_NS)
         self.pin()
 
@@ -238,6 +252,8 @@ class Bed:
 
     def pin(self):
         """The threads that poll the devices, each to its processor. Anew whenever programs have come or gone."""
+        if not self.traffic:
+            return
         router, forwarders = set(self.devices()["router"]), []
         for pid, device in polling_threads():
             if device in router:
@@ -259,7 +275,8 @@ def polling_threads():
 
 
 def remove_parts():
+    """Ours, and those of benchmarks that were killed."""
     there = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False).stdout
-    for part in PARTS:
-        if re.search(rf"^{NAME}-{part}\b", there, re.MULTILINE):
-            command("ip", "netns", "delete", f"{NAME}-{part}")
+    for name, pid in re.findall(rf"^({FAMILY_NAME}(\d+)-\w+)", there, re.MULTILINE):
+        if int(pid) == os.getpid() or not os.path.exists(f"/proc/{pid}"):
+            command("ip", "netns", "delete", name)

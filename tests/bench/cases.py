@@ -9,6 +9,7 @@ cases.py: the ways through the router that are compared. `with case.on(bed)`: th
     drop            XDP drops what comes
     wanhelm-tc      wanhelm, accel: tc
     wanhelm-xdp     wanhelm, accel: xdp
+    flowtable       as masquerade, with known flows in an nft flowtable (rulesets/flowtable-2.nft; flowtable.py only)
 """
 
 import contextlib
@@ -26,10 +27,13 @@ class Case:
     translated: bool = False  # what leaves has a WAN's address
     ttl: int = 63  # that packets arrive with
     bare: str = ""
+    ruleset: str = ""  # rulesets/…-WANS.nft
     accel: str = ""
+    limit: int = LIMIT  # flows that wanhelm has room for
     firewall: str = "kernel"
     lines: int = 0  # match lines that nothing fits
     classes: int = 1  # 64: that many, which share the lines
+    interval: str = "10s"  # of probes
     wans: int = 0  # that wanhelm uses; 0: all there are
 
     @contextlib.contextmanager
@@ -38,18 +42,20 @@ class Case:
             bed.run("router", "conntrack", "-F")
             if self.bare:
                 stack.enter_context(bare(bed, self.bare))
-            elif self.name == "masquerade":
-                stack.enter_context(masquerade(bed))
+            elif self.ruleset:
+                stack.enter_context(masquerade(bed, self.ruleset))
             elif self.accel:
                 stack.enter_context(wanhelm(bed, self))
             bed.pin()
-            bed.traffic.order("expect", int(self.translated), self.ttl)
-            bed.traffic.order("forget")
+            if bed.traffic:
+                bed.traffic.order("expect", int(self.translated), self.ttl)
+                bed.traffic.order("forget")
             yield self
 
 
 KERNEL = Case("kernel")
-MASQUERADE = Case("masquerade", translated=True)
+MASQUERADE = Case("masquerade", translated=True, ruleset="multiwan")
+FLOWTABLE = Case("flowtable", translated=True, ruleset="flowtable")
 BARE_TC = Case("bare-tc", ttl=64, bare="tc")
 BARE_XDP = Case("bare-xdp", ttl=64, bare="xdp")
 DROP = Case("drop", ttl=64, bare="drop")
@@ -68,8 +74,8 @@ def bare(bed, kind):
 
 
 @contextlib.contextmanager
-def masquerade(bed):
-    bed.run("router", "nft", "-f", RULESETS / f"multiwan-{bed.wans}.nft")
+def masquerade(bed, ruleset):
+    bed.run("router", "nft", "-f", RULESETS / f"{ruleset}-{bed.wans}.nft")
     bed.run("router", RULESETS / "multiwan.sh", "up", bed.wans)
     try:
         yield
@@ -108,6 +114,7 @@ def all_alive(bed):
 def config(bed, case):
     """wanhelm.yaml with WANs that all have the same weight, and with lines and classes that nothing fits."""
     wans = case.wans or bed.wans
+    shares = ", ".join(f"wan{wan}: 1" for wan in range(1, wans + 1))
     uplinks = "".join(
         f"  wan{wan}: {{device: wan{wan}, gateway: [198.18.{wan}.1, '2001:db8:{wan}::1'], nat6: masquerade,"
         " ports: 1024-60999}\n"
@@ -120,10 +127,10 @@ wans:
 {uplinks}probes:
   default:
     targets: ["icmp:{beds.PROBED[4]}", "icmp:{beds.PROBED[6]}"]
-    interval: 10s
-limits: {{flows: {LIMIT}, flows-per-client: {LIMIT}}}
+    interval: {case.interval}
+limits: {{flows: {case.limit}, flows-per-client: {case.limit}}}
 classes:
-{other_classes(case)}  default: {{balance: {{{', '.join(f'wan{wan}: 1' for wan in range(1, wans + 1))}}}, affinity: flow}}
+{other_classes(case)}  default: {{balance: {{{shares}}}, affinity: flow}}
 """
 
 
@@ -134,6 +141,10 @@ def other_classes(case):
     text, others = "", max(1, case.classes - 1)
     for number in range(others):
         lines = range(number, case.lines, others)
-        match = ", ".join(f"{{proto: udp, from: 10.{i // 250}.{i % 250}.0/24, dport: {1000 + i}}}" for i in lines)
+        match = ", ".join(line(i) for i in lines)
         text += f"  other{number}: {{match: [{match}], prefer: [wan1]}}\n"
     return text
+
+
+def line(number):
+    return f"{{proto: udp, from: 10.{number // 250}.{number % 250}.0/24, dport: {1000 + number}}}"

@@ -106,7 +106,8 @@ void devices_open(char **netns, unsigned wans)
 		check(netns_fd[part] >= 0, netns[part]);
 	}
 	lab.wans = wans;
-	find_all();
+	if (wans)
+		find_all();
 }
 
 /* --- figures ----------------------------------------------------------------------------------------------- */

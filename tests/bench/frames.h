@@ -24,12 +24,12 @@
 #define BENCH_MAGIC 0x77686231U /* "whb1" */
 #define BENCH_WANS 8
 #define BENCH_CLIENTS 200
-#define BENCH_SPORT 10000U	/* of endpoint 0 */
-#define BENCH_DPORT 9000	/* of every destination */
-#define BENCH_NOTES (1U << 20)	/* flows of a family whose translation can be learnt */
-#define BENCH_WINDOW 128	 /* packets under way where they are sent slowly: half of a veth's ring */
-#define BENCH_GIVE_UP_NS 2000000 /* after this they are lost */
-#define BENCH_CHECK_EVERY 32U	/* one packet of so many is looked at closely; a power of two */
+#define BENCH_SPORT 10000U	  /* of endpoint 0 */
+#define BENCH_DPORT 9000	  /* of every destination */
+#define BENCH_NOTES (1U << 20)	  /* flows of a family whose translation can be learnt */
+#define BENCH_WINDOW 128	  /* packets under way where they are sent slowly: half of a veth's ring */
+#define BENCH_GIVE_UP_NS 10000000 /* after this they are lost */
+#define BENCH_CHECK_EVERY 32U	  /* one packet of so many is looked at closely; a power of two */
 #define BENCH_CLIENT4 0x0a4d0102U /* 10.77.1.2: client 0 */
 #define BENCH_REMOTE4 0xcb000001U /* 203.0.0.1: destination 0 */
 
@@ -68,7 +68,8 @@ struct bench_note {
 
 /* The generator's orders and its place, in its .bss. */
 struct bench_generator {
-	__u32 next, first, end; /* numbers of flows: goes round from `first` to before `end`, or on for ever if `end` is 0 */
+	__u32 next, first,
+		end; /* numbers of flows: goes round from `first` to before `end`, or on for ever if `end` is 0 */
 	__u32 endpoints;
 	__u32 endpoint, destination; /* those of `next` */
 	__u32 down;		     /* 1: answers, addressed as the notes say */
@@ -98,8 +99,8 @@ struct bench_sink {
 	struct bench_address wan_address[2];
 
 	__u64 packets;
-	__u64 first_ns; /* CLOCK_MONOTONIC of the first packet of a flow below `watch` since somebody wrote 0 here */
-	__u32 watch;
+	__u64 first_ns; /* CLOCK_MONOTONIC of the first packet with the WAN's own source since somebody wrote 0 here */
+	__u32 watch;	/* 1: note that */
 	__u32 watch_pad;
 	__u64 checked;
 	__u64 wrong_source, wrong_destination, wrong_ttl, wrong_sum, wrong_cpu;

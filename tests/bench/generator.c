@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -161,9 +160,7 @@ static void *flood(void *arg)
 {
 	(void)arg;
 	pin_to(TRAFFIC_CPU);
-	/* Below the sinks and the one who counts, above all else. */
-	check(!sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}) &&
-		      !setpriority(PRIO_PROCESS, (id_t)gettid(), -20),
+	check(!sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = PRIORITY_GENERATOR}),
 	      "priority");
 	enter(going_down ? PART_INTERNET : PART_CLIENTS);
 	while (!stopping)

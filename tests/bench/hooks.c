@@ -106,8 +106,8 @@ static void tell_program(const char *name, int fd)
 	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &len), 0);
 	printf("PROGRAM {\"family\": %d, \"program\": \"%s\", \"verified_insns\": %u, \"xlated_insns\": %zu, "
 	       "\"jited_bytes\": %u}\n",
-	       lab.family == WH_V4 ? 4 : 6, name, info.verified_insns,
-	       info.xlated_prog_len / sizeof(struct bpf_insn), info.jited_prog_len);
+	       lab.family == WH_V4 ? 4 : 6, name, info.verified_insns, info.xlated_prog_len / sizeof(struct bpf_insn),
+	       info.jited_prog_len);
 }
 
 static int tc(enum wh_hook hook)

@@ -112,8 +112,7 @@ static __always_inline int port_as_noted(const struct seen *s)
 	__u32 row = (s->flow & (BENCH_NOTES - 1)) + s->v6 * BENCH_NOTES;
 	struct bench_note *note = bpf_map_lookup_elem(&bench_notes, &row);
 
-	return s->flow >= BENCH_NOTES || !note || !note->known || note->wan != sink.wan ||
-	       note->port_be == s->sport_be;
+	return s->flow >= BENCH_NOTES || !note || !note->known || note->wan != sink.wan || note->port_be == s->sport_be;
 }
 
 static __always_inline void check_up(const struct seen *s)
@@ -144,6 +143,8 @@ static __always_inline void check_down(const struct seen *s)
 static __always_inline void check(const struct seen *s)
 {
 	sink.checked++;
+	if (sink.watch && !sink.first_ns && same(&s->src, &sink.wan_address[s->v6]))
+		sink.first_ns = bpf_ktime_get_ns();
 	if (sink.down)
 		check_down(s);
 	else
@@ -177,12 +178,13 @@ static __always_inline void learn(__u32 flow, __u32 v6, __be16 port_be)
 	note_flow(flow, v6, port_be);
 }
 
+/* Whether to look closely at it. */
 static __always_inline int count(__u32 flow, __u32 v6, __be16 port_be)
 {
 	if (sink.learn)
 		learn(flow, v6, port_be);
-	if (!sink.first_ns && flow < sink.watch)
-		sink.first_ns = bpf_ktime_get_ns();
+	if (sink.watch)
+		return ++sink.packets != 0;
 	return (++sink.packets & (BENCH_CHECK_EVERY - 1)) == 0;
 }
 

@@ -13,6 +13,10 @@
  *   forget                          no flow's translation is known any more
  *   lap FIRST END                   each of these flows' packets once, no faster than they come out; those that did
  *                                   not are sent again, a few times; answers how many never came out
+ *   stream PERIOD-NS                in the background, packets of some known flows that are on the first WAN; 0: stop
+ *   watch WAN                       note the next packet that comes out by it with its own source
+ *   first WAN                       when that was, CLOCK_MONOTONIC, or 0
+ *   flip STEER-PIN TIMES            as the controller does it; answers ns from each flip to the first packet
  *   flood up|down FIRST END SETTLE-MS MS
  *                                   as fast as it goes, round and round (END 0: always new flows); answers what
  *                                   happened in the MS after SETTLE-MS
@@ -165,13 +169,55 @@ static void flood(bool down, uint32_t first, uint32_t end, unsigned settle_ms, u
 	print_counts(&before, &after);
 }
 
+/* --- streams ------------------------------------------------------------------------------------------------ */
+
+static void start_stream(int64_t period_ns)
+{
+	uint32_t flows[16];
+	unsigned n = 0;
+
+	stream_stop();
+	if (!period_ns)
+		return;
+	for (uint32_t flow = 0; flow < BENCH_NOTES && n < 16; flow++)
+		if (note_of(flow)->known && note_of(flow)->wan == 0)
+			flows[n++] = flow;
+	stream_start(family, endpoints, flows, n, period_ns);
+}
+
 /* --- orders ------------------------------------------------------------------------------------------------- */
+
+/* Whether it was one about streams. */
+static bool obey_stream(const char *line)
+{
+	char pin[128];
+	unsigned a;
+
+	if (sscanf(line, "stream %u", &a) == 1) {
+		start_stream(a);
+		done();
+	} else if (sscanf(line, "watch %u", &a) == 1) {
+		sink_of(a)->first_ns = 0;
+		sink_of(a)->watch = 1;
+		done();
+	} else if (sscanf(line, "first %u", &a) == 1) {
+		printf("{\"first_ns\": %llu}\n", sink_of(a)->first_ns);
+		sink_of(a)->watch = !sink_of(a)->first_ns;
+	} else if (sscanf(line, "flip %127s %u", pin, &a) == 2) {
+		flip(pin, a);
+	} else {
+		return false;
+	}
+	return true;
+}
 
 static void obey(const char *line)
 {
 	char word[16], way[16];
 	unsigned a, b, c, d;
 
+	if (obey_stream(line))
+		return;
 	if (sscanf(line, "bare %15s %15s", word, way) == 2) {
 		bare_attach(word, !strcmp(way, "down"));
 		done();
@@ -207,7 +253,8 @@ int main(int argc, char **argv)
 
 	check(argc == 5, "see the head of traffic.c");
 	pin_to(TRAFFIC_CPU);
-	check(!sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1}), "priority");
+	check(!sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = PRIORITY_COUNTING}),
+	      "priority");
 	devices_open(argv + 1, (unsigned)atoi(argv[4]));
 	generator_open();
 	notes = generator_notes();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * traffic.h: the parts of the program `traffic`, which makes the benchmark's packets, swallows them behind the router
- * and counts: the lab's devices (devices.c), generator (generator.c), sinks (sinks.c), the bare programs (bare.c).
+ * and counts: the lab's devices (devices.c), generator (generator.c), sinks (sinks.c), flips (failover.c),
+ * the bare programs (bare.c).
  * traffic.c takes orders from lab.py.  Every function ends the program with a message if it fails.
  */
 #ifndef BENCH_TRAFFIC_H
@@ -16,6 +17,9 @@
 #define NS_PER_MS 1000000LL
 #define TRAFFIC_CPU 0 /* generator and sinks; the router has the next one */
 #define ROUTER_CPU 1
+/* On TRAFFIC_CPU, real-time; bed.py gives the sinks a higher one. */
+#define PRIORITY_GENERATOR 1
+#define PRIORITY_COUNTING 2
 
 /* --- devices.c --------------------------------------------------------------------------------------------- */
 
@@ -35,7 +39,7 @@ struct lab_devices {
 extern struct lab_devices lab;
 
 void check(bool good, const char *what);
-void devices_open(char **netns, unsigned wans);
+void devices_open(char **netns, unsigned wans); /* 0: the namespaces only */
 /* The calling thread goes there. */
 void enter(enum part part);
 /* A socket there, whoever asks. */
@@ -77,6 +81,14 @@ void sinks_learn(bool on);
 volatile struct bench_sink *sink_of(unsigned wan);
 /* All that came out behind the router in that direction. */
 uint64_t sinks_packets(bool down);
+
+/* --- failover.c -------------------------------------------------------------------------------------------- */
+
+/* The packets of some of these flows in turn, one each so many ns. */
+void stream_start(int family, uint32_t endpoints, const uint32_t *flows, unsigned n, int64_t period_ns);
+void stream_stop(void);
+/* Under a stream, in the map that is pinned there: WAN 0 works alone, then WAN 1 alone, so many times. Prints JSON. */
+void flip(const char *pin, unsigned times);
 
 /* --- bare.c ------------------------------------------------------------------------------------------------ */
 
