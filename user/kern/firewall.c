@@ -137,19 +137,40 @@ static void put_sets(struct text *t)
 }
 
 /*
- * Our bits of the packet's mark go into those of its connection's.  A rule for each value, because kernels before
- * 6.13 cannot put two registers together.  What only goes up again does not take away the number of the WAN.
+ * Our bits of the packet's mark go into those of its connection's.  A chain for each value, found by one look, because
+ * kernels before 6.13 cannot put two registers together.  What only goes up again does not take away the number of
+ * the WAN.
  */
 static void put_keep_mark(struct text *t)
 {
 	const struct wh_firewall_options *o = t->options;
 
-	put_item(t, "chain keep_mark {");
-	put_item(t, "meta mark & " MARK " == " MARK " ct mark & " MARK " @shown return", o->mark_mask,
-		 mark_value(o, WH_MARK_UP), o->mark_mask);
+	for (unsigned i = WH_MARK_SHOWN; i <= WH_MARK_UP; i++) {
+		put_item(t, "chain keep_%u {", i);
+		if (i == WH_MARK_UP)
+			put_item(t, "ct mark & " MARK " @shown return", o->mark_mask);
+		put_item(t, "ct mark set ct mark & " MARK " | " MARK, ~o->mark_mask, mark_value(o, i));
+		put_end(t);
+	}
+	put_item(t, "map keep {\ntype mark : verdict\nflags constant\nelements = {");
 	for (unsigned i = WH_MARK_SHOWN; i <= WH_MARK_UP; i++)
-		put_item(t, "meta mark & " MARK " == " MARK " ct mark set ct mark & " MARK " | " MARK, o->mark_mask,
-			 mark_value(o, i), ~o->mark_mask, mark_value(o, i));
+		fprintf(t->out, MARK " : jump keep_%u, ", mark_value(o, i), i);
+	fputs("}\n}\n", t->out);
+}
+
+/* Of what is not tracked there is nothing to keep. */
+static void put_untracked(struct text *t)
+{
+	if (t->options->untracked)
+		put_item(t, "ct state untracked accept");
+}
+
+/* What is not sent on by a rule of the user's: its entry need not stay. */
+static void put_first_timeouts(struct text *t)
+{
+	put_item(t, "chain first {");
+	put_item(t, "meta l4proto tcp ct timeout set \"first_tcp\"");
+	put_item(t, "meta l4proto udp ct timeout set \"first_udp\"");
 	put_end(t);
 }
 
@@ -161,7 +182,9 @@ static void put_chains(struct text *t)
 		put_end(t);
 	}
 	put_item(t, "chain arriving {\ntype filter hook prerouting priority -199");
-	put_clients_rule(t, "jump keep_mark");
+	put_untracked(t);
+	put_item(t, "%smeta mark & " MARK " vmap @keep", t->options->n_wans ? "iifname != @wans " : "",
+		 t->options->mark_mask);
 	put_end(t);
 	/* To a port that a client uses, from where it does not go, and no rule of the user's forwards it: no answer. */
 	if (t->options->n_wans) {
@@ -176,10 +199,11 @@ static void put_chains(struct text *t)
 	 * known which connections the user's own rules have redirected: those stay with the kernel, and so do their
 	 * entries for as long as the user wishes.
 	 */
+	put_first_timeouts(t);
 	put_item(t, "chain passing {\ntype filter hook forward priority -300");
-	put_rule(t, "jump keep_mark");
-	put_rule(t, "ct status & dnat == 0 meta l4proto tcp ct timeout set \"first_tcp\"");
-	put_rule(t, "ct status & dnat == 0 meta l4proto udp ct timeout set \"first_udp\"");
+	put_untracked(t);
+	put_item(t, "meta mark & " MARK " vmap @keep", t->options->mark_mask);
+	put_rule(t, "ct status & dnat == 0 goto first");
 	put_end(t);
 	/* The first chain that binds a connection is the last that is asked: the user's masquerade is not. */
 	put_item(t, "chain leaving {\ntype nat hook postrouting priority %d", WH_FIREWALL_NAT_PRIORITY);
