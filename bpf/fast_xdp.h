@@ -72,7 +72,7 @@ static __always_inline int is_sent_to(const struct arrival *at, const struct pac
 
 static __always_inline int leads_out(const struct arrival *at, const struct route *r)
 {
-	return wire_at(at, r->pin.wan)->sends && (wan_ip(r->wan)->flags & WH_WAN_GATEWAY_MAC);
+	return r->wan->ifindex && wire_at(at, r->pin.wan)->sends && (wan_ip(r->wan)->flags & WH_WAN_GATEWAY_MAC);
 }
 
 static __always_inline int leads_in(const struct arrival *at, const struct wh_lan *lan, __u32 number,
@@ -80,8 +80,7 @@ static __always_inline int leads_in(const struct arrival *at, const struct wh_la
 {
 	const struct wh_wire *wire = wire_at(at, WH_WIRE_LAN + number);
 
-	(void)lan;
-	return wire->sends && mac->neighbours == wire->neighbours;
+	return lan->ifindex && wire->sends && mac->neighbours == wire->neighbours;
 }
 
 /* There is no qdisc to wait in. */

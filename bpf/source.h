@@ -12,9 +12,14 @@ enum source_fate { SOURCE_KEPT, SOURCE_MASQUERADED, SOURCE_PREFIXED, SOURCE_REFU
 
 #if WH_FAMILY == 4
 
+static __always_inline int source_kept(const struct wh_wan *wan, const addr_t *src)
+{
+	return !(wan->v4.flags & WH_WAN_MASQUERADE) || *src == wan->v4.addr_be;
+}
+
 static __always_inline enum source_fate source_on(const struct wh_wan *wan, const addr_t *src, addr_t *external)
 {
-	if (!(wan->v4.flags & WH_WAN_MASQUERADE) || *src == wan->v4.addr_be) {
+	if (source_kept(wan, src)) {
 		*external = *src;
 		return SOURCE_KEPT;
 	}
@@ -41,8 +46,9 @@ static __always_inline int is_external(const struct wh_wan *wan, const addr_t *a
 static __always_inline int source_stands(const struct wh_wan *wan, const addr_t *src, __u8 flow_flags,
 					 const addr_t *external)
 {
-	(void)src;
-	return !(flow_flags & WH_FLOW_NAT) || *external == wan->v4.addr_be;
+	if (flow_flags & WH_FLOW_NAT)
+		return *external == wan->v4.addr_be;
+	return (flow_flags & (WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_FOREIGN)) || source_kept(wan, src);
 }
 
 #else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* harness.c: see harness.h: setting up, feeding packets.  What judges them is in expect.c, the tables in lab_tables.c. */
 #include "harness.h"
+#include "lab_xdp.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -15,7 +16,6 @@
 
 #include <bpf/libbpf.h>
 
-#include "kern/pins.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 
@@ -125,20 +125,6 @@ static int enter_namespaces(void)
 	return make_devices();
 }
 
-/* The devices by which XDP sends. */
-static int start_xdp(void)
-{
-	_cleanup_close_ int out = wh_programs_xdp(lab.programs, WH_V4) < 0 ? -1
-									   : wh_pin_open(lab.bpf_dir, "wh_xdp_out");
-
-	for (unsigned i = 0; out >= 0 && i < LAB_WANS; i++)
-		bpf_map_update_elem(out, &i, &lab.wan_ifindex[i], BPF_ANY);
-	for (unsigned i = 0, row = WH_WIRE_LAN; out >= 0 && i < LAB_LANS; i++, row++)
-		bpf_map_update_elem(out, &row, &lab.lan_ifindex[i], BPF_ANY);
-	lab.xdp = out >= 0;
-	return lab.xdp ? 0 : -ENOTSUP;
-}
-
 static int lab_start(uint32_t max_flows)
 {
 	struct wh_load_options options = {.bpf_dir = lab.bpf_dir,
@@ -160,8 +146,6 @@ static int lab_start(uint32_t max_flows)
 	err = wh_programs_load(&lab.programs, &options, &adopted, error, sizeof(error));
 	if (!err)
 		err = wh_tables_open(&lab.t, lab.bpf_dir);
-	if (!err && getenv("WANHELM_TEST_XDP"))
-		err = start_xdp();
 	if (err)
 		fprintf(stderr, "cannot load the programs: %s: %s\n", strerror(-err), error);
 	return err;
@@ -195,7 +179,7 @@ int lab_main(const char *name, const struct CMUnitTest *tests, size_t count, uin
 	if (lab_start(max_flows))
 		return 1;
 	failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
-	if (lab.xdp)
+	if (lab.by_xdp)
 		printf("%u packets were carried by XDP\n", lab.by_xdp);
 	wh_tables_close(&lab.t);
 	wh_programs_close(lab.programs);
@@ -218,31 +202,6 @@ static bool meets_xdp(enum wh_hook hook, const struct lab_context *context, cons
 {
 	return lab.xdp && (hook == WH_HOOK_LAN_IN || hook == WH_HOOK_WAN_IN) && in->l2 && !context->mark &&
 	       !context->gso_size && !context->cb[0] && !context->cb[1];
-}
-
-int lab_xdp(unsigned ifindex, const struct packet *in, struct result *out)
-{
-	struct xdp_md md = {.data_end = (__u32)in->len, .ingress_ifindex = ifindex};
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = in->bytes, .data_size_in = (__u32)in->len,
-		    .data_out = out->packet.bytes, .data_size_out = sizeof(out->packet.bytes), .ctx_in = &md,
-		    .ctx_size_in = sizeof(md));
-	int err = bpf_prog_test_run_opts(wh_programs_xdp(lab.programs, WH_V4), &run);
-
-	if (err)
-		return err;
-	*out = (struct result){.verdict = VERDICT_DROP, .packet = out->packet};
-	out->packet.len = run.data_size_out;
-	out->packet.l2 = in->l2;
-	if (run.retval == XDP_PASS) {
-		out->verdict = VERDICT_NEXT;
-		return out->packet.len == in->len && !memcmp(out->packet.bytes, in->bytes, in->len) ? 0 : -EILSEQ;
-	}
-	if (run.retval == XDP_REDIRECT) { /* as tc has it */
-		out->verdict = VERDICT_REDIRECT;
-		out->mark = LAB_MARK;
-		__atomic_add_fetch(&lab.by_xdp, 1, __ATOMIC_RELAXED);
-	}
-	return 0;
 }
 
 int lab_try(enum wh_hook hook, const struct lab_context *context, const struct packet *in, struct result *out)

@@ -3,7 +3,8 @@
  * harness.h: the router under test: the real programs and maps, loaded on a private bpf file system in a
  * private network namespace, filled as the controller would fill them, and fed with single packets by
  * BPF_PROG_TEST_RUN.  With WANHELM_TEST_XDP set what comes in meets the XDP program first, and the tc one only if that
- * leaves it as it came, so that every test judges both.  Everything vanishes with the process.  packet.h says what packets should look like.
+ * leaves it as it came, so that every test judges both; lab_xdp.h has XDP alone.  Everything vanishes with the process.
+ * packet.h says what packets should look like.
  *
  * Each test program: lab_main() with its tests and a size of the flow table; LAB_TEST() or LAB_BOTH() for each, which puts
  * the router back into its first state: two LANs, WANs 0 and 1 translated in both families, WANs 2 to 7 known but
@@ -109,11 +110,6 @@ struct result {
 
 /* 0, or -errno where the kernel does not run the program at all. For threads, which may not fail a test. */
 int lab_try(enum wh_hook hook, const struct lab_context *context, const struct packet *in, struct result *out);
-/*
- * The XDP program alone, for a frame that comes in by that device, its verdict as tc would have it.  The same errors;
- * -EILSEQ: it left the frame to tc, but not as it came.
- */
-int lab_xdp(unsigned ifindex, const struct packet *in, struct result *out);
 /* lab_try(); fails the test. */
 struct result lab_run(enum wh_hook hook, const struct lab_context *context, const struct packet *in);
 /* The usual contexts: from LAN device 0, from a WAN, forwarded to a WAN, from the prober. */
@@ -194,8 +190,10 @@ uint64_t lab_reasons_total(void);
 
 void lab_put6(struct wh_addr6 *out, address value);
 void lab_set_wan(unsigned wan, const struct wh_wan *row);
+void lab_set_lan(unsigned lan, const struct wh_lan *row);
 void lab_readdress(unsigned wan, address address); /* in the family of the test; 0: lost */
-void lab_leave_untranslated(unsigned wan);
+void lab_leave_untranslated(unsigned wan);	   /* in IPv6 then no client's source fits */
+void lab_keep_sources(unsigned wan);		   /* in IPv6 the inside prefix is that WAN's own */
 /* IPv6 by prefix translation on that WAN, from INSIDE6 to lab_prefix(). */
 void lab_translate_prefix(unsigned wan);
 struct prefix lab_prefix(unsigned wan);
@@ -227,6 +225,8 @@ void lab_set_buckets(const struct wh_bucket_table *table);
 struct wh_counters lab_counters(unsigned class, unsigned wan);
 
 bool lab_flow(const struct packet *first, struct wh_flow *out); /* of a client's packet */
+/* As if the sweep or a reset had come by. */
+void lab_set_pin_state(const struct packet *first, enum wh_flow_state pin_state);
 /* Every flow was opened so many seconds earlier than it was. */
 void lab_age_flows(unsigned seconds);
 bool lab_bind(const struct packet *first, struct wh_bind *out);

@@ -69,11 +69,10 @@ static enum wh_family family_of(const struct packet *p)
 	return packet_is_v6(p) ? WH_V6 : WH_V4;
 }
 
-bool lab_flow(const struct packet *first, struct wh_flow *out)
+static union flow_key flow_key(const struct packet *first)
 {
 	struct tuple t = packet_tuple(first);
 	union flow_key key = {};
-	union flow flow;
 
 	if (family_of(first) == WH_V4) {
 		key.v4 = (struct wh_flow4_key){htobe32((uint32_t)t.src),
@@ -87,10 +86,29 @@ bool lab_flow(const struct packet *first, struct wh_flow *out)
 		lab_put6(&key.v6.src_be, t.src);
 		lab_put6(&key.v6.dst_be, t.dst);
 	}
+	return key;
+}
+
+bool lab_flow(const struct packet *first, struct wh_flow *out)
+{
+	union flow_key key = flow_key(first);
+	union flow flow;
+
 	if (bpf_map_lookup_elem(lab.t.flows[family_of(first)], &key, &flow))
 		return false;
 	*out = flow.common;
 	return true;
+}
+
+void lab_set_pin_state(const struct packet *first, enum wh_flow_state pin_state)
+{
+	int map = lab.t.flows[family_of(first)];
+	union flow_key key = flow_key(first);
+	union flow flow;
+
+	assert_int_equal(bpf_map_lookup_elem(map, &key, &flow), 0);
+	flow.common.pin.state = (uint8_t)pin_state;
+	assert_int_equal(bpf_map_update_elem(map, &key, &flow, BPF_EXIST), 0);
 }
 
 bool lab_bind(const struct packet *first, struct wh_bind *out)

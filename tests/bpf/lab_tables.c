@@ -4,6 +4,7 @@
  * lab_state.c; the sweep is run in lab_sweep.c.
  */
 #include "harness.h"
+#include "lab_xdp.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +34,27 @@ void lab_set_wan(unsigned wan, const struct wh_wan *row)
 	put(lab.t.wans, wan, row);
 }
 
+void lab_set_lan(unsigned lan, const struct wh_lan *row)
+{
+	put(lab.t.lans, lan, row);
+}
+
 void lab_leave_untranslated(unsigned wan)
 {
 	struct wh_wan row = lab.wan[wan];
 
 	row.v4.flags &= ~(unsigned)WH_WAN_MASQUERADE;
 	row.v6.flags &= ~(unsigned)WH_WAN_MASQUERADE;
+	lab_set_wan(wan, &row);
+}
+
+void lab_keep_sources(unsigned wan)
+{
+	struct wh_wan row = lab.wan[wan];
+
+	row.v4.flags &= ~(unsigned)WH_WAN_MASQUERADE;
+	row.v6.flags = WH_WAN_GATEWAY | WH_WAN_GATEWAY_MAC | WH_WAN_OWN_PREFIX;
+	row.v6.prefix_be = row.v6.inside_be;
 	lab_set_wan(wan, &row);
 }
 
@@ -305,29 +321,13 @@ static void describe_never_steered(void)
 		lab_set_route(never[i].addr, never[i].len, WH_ROUTE_KERNEL, 0);
 }
 
-/* XDP meets and serves every device, but for the prober's. */
-static void describe_wires(void)
-{
-	struct wh_wires wires = {};
-
-	for (unsigned i = 0; i < LAB_WANS; i++) {
-		wires.row[i] = (struct wh_wire){.ifindex = lab.wan_ifindex[i], .sends = 1};
-		memcpy(wires.row[i].mac, lab.wan[i].mac, sizeof(wires.row[i].mac));
-	}
-	for (unsigned i = 0; i < LAB_LANS; i++) {
-		wires.row[WH_WIRE_LAN + i] = (struct wh_wire){.ifindex = lab.lan_ifindex[i], .sends = 1};
-		memcpy(wires.row[WH_WIRE_LAN + i].mac, lab.lan[i].mac, sizeof(lab.lan[i].mac));
-	}
-	put(lab.t.wires, 0, &wires);
-}
-
 static void describe_network(void)
 {
 	clear(lab.t.routes);
 	clear(lab.t.devices);
-	describe_wires();
+	lab_describe_wires();
 	for (unsigned i = 0; i < LAB_LANS; i++) {
-		put(lab.t.lans, i, &lab.lan[i]);
+		lab_set_lan(i, &lab.lan[i]);
 		put_device(lab.lan_ifindex[i], WH_ROLE_LAN, i, lab.lan[i].l2_len);
 	}
 	for (unsigned i = 0; i < LAB_WANS; i++) {
@@ -348,6 +348,10 @@ int lab_reset(void **state)
 {
 	(void)state;
 	lab.family = WH_V4;
+	if (getenv("WANHELM_TEST_XDP"))
+		lab_use_xdp(true);
+	else
+		lab.xdp = false;
 	lab_forget_flows();
 	clear_counts();
 	describe_network();

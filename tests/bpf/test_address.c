@@ -165,6 +165,28 @@ static void test_lost_address_moves(void **state)
 	lab_expect_consistent();
 }
 
+/*
+ * A flow that was let out with its own source, on a WAN that translates: because that has changed, or because another CPU
+ * is just moving it here from a WAN that does not.
+ */
+static void test_own_source_on_a_translated_wan(void **state)
+{
+	struct packet all[] = {lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 4500), session_segment(TCP_SYN)};
+
+	(void)state;
+	lab_keep_sources(0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct result r = lab_from_lan(&all[i]);
+
+		assert_int_equal(r.verdict, VERDICT_REDIRECT);
+		assert_true(packet_tuple(&r.packet).src == CLIENT_A);
+	}
+	lab_set_wan(0, &lab.wan[0]);
+	for (unsigned i = 0; i < 2; i++)
+		send_out(&all[i], 0);
+	lab_expect_consistent();
+}
+
 static const struct CMUnitTest tests[] = {
 	LAB_BOTH(test_udp_binds_again),
 	LAB_BOTH(test_icmp_binds_again),
@@ -174,6 +196,7 @@ static const struct CMUnitTest tests[] = {
 	LAB_BOTH(test_endpoint_binds_again_as_one),
 	LAB_BOTH(test_never_the_old_address),
 	LAB_BOTH(test_lost_address_moves),
+	LAB_BOTH(test_own_source_on_a_translated_wan),
 };
 
 LAB_MAIN(tests, 4096)
