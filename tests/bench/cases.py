@@ -14,6 +14,8 @@ cases.py: the ways through the router that are compared. `with case.on(bed)`: th
 
 import contextlib
 import dataclasses
+import pathlib
+import time
 
 import bed as beds
 
@@ -48,6 +50,7 @@ class Case:
                 stack.enter_context(wanhelm(bed, self))
             bed.pin()
             if bed.traffic:
+                bed.poll_sinks(self.wans or (bed.wans if self.translated else 1))
                 bed.traffic.order("expect", int(self.translated), self.ttl)
                 bed.traffic.order("forget")
             yield self
@@ -93,6 +96,7 @@ def wanhelm(bed, case):
         for wan in range(1, (case.wans or bed.wans) + 1):
             bed.daemon.cli("wan", "up", f"wan{wan}")
         beds.net.wait_for(lambda: all_alive(bed), 10, "all WANs to be up")
+        beds.net.wait_for(lambda: is_quiet(bed.daemon.process.pid), 20, "wanhelmd to have started")
         yield
     finally:
         bed.daemon.stop()
@@ -105,6 +109,14 @@ def is_built(bed, case):
     path = bed.folder / "check.yaml"
     path.write_text(config(bed, case))
     return bed.run("router", beds.net.BUILD / "wanhelmd", "--check", "-c", path, check=False).returncode == 0
+
+
+def is_quiet(pid):
+    """Whether the process has little to do: a start goes on for a while after it answers."""
+    path = pathlib.Path(f"/proc/{pid}/schedstat")
+    before = int(path.read_text(encoding="ascii").split()[0])
+    time.sleep(0.2)
+    return int(path.read_text(encoding="ascii").split()[0]) - before < 0.1 * 0.2e9
 
 
 def all_alive(bed):

@@ -87,7 +87,7 @@ def measure(settings):
     many = 100_000 if settings.quick else 1_000_000
     samples = []
     with beds.Bed(2) as bed:
-        bed.poll_sinks(0)
+        bed.sink_poll_ns = 0
         wanted = (cases.WANHELM_TC, cases.WANHELM_XDP)
         chosen = [case for case in wanted if cases.is_built(bed, case)]
         for number in range(settings.few_rounds):

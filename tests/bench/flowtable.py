@@ -12,7 +12,7 @@ import throughput
 
 FLOWS = 1000
 CASES = (cases.MASQUERADE, cases.FLOWTABLE, dataclasses.replace(cases.WANHELM_TC, limit=65536))
-SINK_POLL_NS = 1_000_000
+SINK_POLL_NS = 500_000
 
 
 def offloaded(bed, family):
@@ -23,7 +23,7 @@ def offloaded(bed, family):
 def measure(settings):
     samples = []
     with beds.Bed(2) as bed:
-        bed.poll_sinks(SINK_POLL_NS)
+        bed.sink_poll_ns = SINK_POLL_NS
         for number in range(settings.rounds):
             turn = number % len(CASES)
             for case in CASES[turn:] + CASES[:turn]:

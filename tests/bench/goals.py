@@ -106,7 +106,11 @@ def failover(result):
         ratios, _ = by_rounds(samples, "first_ns", at_many, at_few)
         rows += goal(f"flip with {many:,} flows / with 10, {way}", AT_MOST, 1.2, ratios)
         ratios, _ = by_rounds(samples, "first_ns", {"way": "rules", "flows": many}, at_many)
-        rows += goal(f"change of rules / flip, {many:,} flows, {way}", AT_LEAST, 100, ratios)
+        rows += goal(f"change of rules, first flow / flip, {many:,} flows, {way}", AT_LEAST, 100, ratios)
+        flips_ns = [one["first_ns"] for one in samples if at_many.items() <= one.items()]
+        done_ns = [one["done_ns"] for one in samples if one["flows"] == many and "done_ns" in one]
+        ratios = [ns / median(flips_ns) for ns in done_ns if flips_ns]
+        rows += goal(f"change of rules, last flow / flip, {many:,} flows, {way}", AT_LEAST, 100, ratios)
     return rows
 
 

@@ -11,7 +11,6 @@ import cases
 import throughput
 
 FLOWS = 10_000
-SINK_POLL_NS = 30_000  # times WANs: of more sinks each gets less, and all of them have but one core
 SIZES = (
     (1, 2, 1),
     (64, 2, 1),
@@ -46,7 +45,6 @@ def measure(settings):
             turn = number % len(chosen)
             for case in chosen[turn:] + chosen[:turn]:
                 settings.say(f"scale, round {number + 1} of {settings.few_rounds}: {case.name}")
-                bed.poll_sinks(SINK_POLL_NS * case.wans)
                 with case.on(bed):
                     for family in (4, 6):
                         one = throughput.sample(bed, case, family, FLOWS, "up", settings.window_ms)
