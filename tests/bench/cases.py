@@ -20,7 +20,7 @@ import time
 import bed as beds
 
 RULESETS = beds.HERE / "rulesets"
-LIMIT = 2_200_000
+LIMIT = 2_000_000
 
 
 @dataclasses.dataclass(frozen=True)
