@@ -5,6 +5,7 @@ machine (`make bench-vm`): timers are slow there, tables small, and only the rat
 """
 
 import dataclasses
+import re
 
 import bed as beds
 import cases
@@ -13,6 +14,12 @@ import throughput
 FLOWS = 1000
 CASES = (cases.MASQUERADE, cases.FLOWTABLE, dataclasses.replace(cases.WANHELM_TC, limit=65536))
 SINK_POLL_NS = 500_000
+CHECK_EVERY = 32  # as in frames.h
+
+
+def by_chains(bed):
+    """Packets that passed the forward chain, instead of the flowtable."""
+    return int(re.search(r"counter packets (\d+)", bed.run("router", "nft", "list", "ruleset").stdout)[1])
 
 
 def offloaded(bed, family):
@@ -21,7 +28,7 @@ def offloaded(bed, family):
 
 
 def measure(settings):
-    samples = []
+    samples, passed_by = [], set()
     with beds.Bed(2) as bed:
         bed.sink_poll_ns = SINK_POLL_NS
         for number in range(settings.rounds):
@@ -33,9 +40,13 @@ def measure(settings):
                         bed.traffic.order("shape", family, throughput.ENDPOINTS)
                         bed.traffic.order("lap", 0, FLOWS)
                         bed.traffic.order("forget")  # once more: a flowtable takes a flow with its second packet
+                        before = by_chains(bed) if case is cases.FLOWTABLE else 0
                         one = throughput.sample(bed, case, family, FLOWS, "up", settings.window_ms)
                         in_flowtable = offloaded(bed, family)
                         if (case is cases.FLOWTABLE) != (in_flowtable >= FLOWS * 0.99):
                             raise beds.BenchError(f"{case.name}: {in_flowtable} IPv{family} flows are in a flowtable")
+                        if case is cases.FLOWTABLE and by_chains(bed) - before > one["checked"] * CHECK_EVERY / 2:
+                            passed_by.add(f"IPv{family} by flowtable: it has the flows, but packets pass the chains")
+                            continue
                         samples.append(one | {"round": number, "offloaded": in_flowtable})
-    return {"samples": samples, "not_measured": []}
+    return {"samples": samples, "not_measured": sorted(passed_by)}
