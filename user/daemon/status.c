@@ -55,6 +55,7 @@ static void put_wan(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t now
 	put_figures(&model->of[WH_V4], json_object_get(out, "v4"), now_ns);
 	put_figures(&model->of[WH_V6], json_object_get(out, "v6"), now_ns);
 	put_rates(d, wan, out);
+	json_object_set_new(out, "accel", wh_wires_status(d, wan));
 	if (d->conf_of[wan] >= 0)
 		put_quota(d, wan, out);
 }
@@ -128,6 +129,17 @@ static void put_classes(const struct wh_daemon *d, json_t *classes, uint64_t now
 	}
 }
 
+static json_t *lans_status(const struct wh_daemon *d)
+{
+	json_t *lans = json_array();
+
+	for (unsigned i = 0; i < d->config.n_lans; i++)
+		json_array_append_new(lans, json_pack("{s:s,s:i,s:o}", "device", d->config.lan[i], "index",
+						      (int)d->lan_number[i], "accel",
+						      wh_wires_status(d, WH_WIRE_LAN + d->lan_number[i])));
+	return lans;
+}
+
 json_t *wh_status(struct wh_daemon *d)
 {
 	json_t *status = wh_table_status(&d->tables, d->flows_on), *wan;
@@ -137,6 +149,7 @@ json_t *wh_status(struct wh_daemon *d)
 	json_array_foreach(json_object_get(status, "wans"), i, wan) {
 		put_wan(d, (unsigned)json_integer_value(json_object_get(wan, "index")), wan, now_ns);
 	}
+	json_object_set_new(status, "lans", lans_status(d));
 	put_classes(d, json_object_get(status, "classes"), now_ns);
 	json_object_set_new(status, "daemon", daemon_status(d, now_ns));
 	return status;
