@@ -129,27 +129,20 @@ static void put_classes(const struct wh_daemon *d, json_t *classes, uint64_t now
 	}
 }
 
-static json_t *lans_status(const struct wh_daemon *d)
-{
-	json_t *lans = json_array();
-
-	for (unsigned i = 0; i < d->config.n_lans; i++)
-		json_array_append_new(lans, json_pack("{s:s,s:i,s:o}", "device", d->config.lan[i], "index",
-						      (int)d->lan_number[i], "accel",
-						      wh_wires_status(d, WH_WIRE_LAN + d->lan_number[i])));
-	return lans;
-}
-
 json_t *wh_status(struct wh_daemon *d)
 {
-	json_t *status = wh_table_status(&d->tables, d->flows_on), *wan;
+	json_t *status = wh_table_status(&d->tables, d->flows_on), *wan, *lan;
 	uint64_t now_ns = wh_now_ns();
 	size_t i;
 
 	json_array_foreach(json_object_get(status, "wans"), i, wan) {
 		put_wan(d, (unsigned)json_integer_value(json_object_get(wan, "index")), wan, now_ns);
 	}
-	json_object_set_new(status, "lans", lans_status(d));
+	json_array_foreach(json_object_get(status, "lans"), i, lan) {
+		unsigned row = WH_WIRE_LAN + (unsigned)json_integer_value(json_object_get(lan, "index"));
+
+		json_object_set_new(lan, "accel", wh_wires_status(d, row));
+	}
 	put_classes(d, json_object_get(status, "classes"), now_ns);
 	json_object_set_new(status, "daemon", daemon_status(d, now_ns));
 	return status;
