@@ -269,8 +269,7 @@ json_t *wh_table_status(const struct wh_tables *tables, const uint64_t flows[WH_
 
 	wh_tables_reasons(tables, counts);
 	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:{s:n,s:n,s:n,s:o,s:b}}", "wans", wans_status(tables, flows), "lans",
-			 lans_status(tables), "classes",
-			 classes_status(tables), "drops",
+			 lans_status(tables), "classes", classes_status(tables), "drops",
 			 reasons_status(counts, WH_REASON_NONE + 1, WH_REASON_FIRST_KERNEL), "kernel",
 			 reasons_status(counts, WH_REASON_FIRST_KERNEL, WH_REASON_COUNT), "daemon", "version", "pid",
 			 "uptime_s", "heartbeat_age_ms", age_ms < 0 ? json_null() : json_integer(age_ms), "running", 0);

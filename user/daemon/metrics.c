@@ -324,12 +324,9 @@ static void put_counts(FILE *out, const struct family *family, const char *label
 char *wh_metrics_text(const json_t *status)
 {
 	static const struct family accel = {
-		"xdp",
-		"gauge",
-		NULL,
-		"Whether XDP carries what comes in by the device, or is sent out by it, of known flows.",
-		NULL,
-		0};
+		"xdp", "gauge",
+		NULL,  "Whether XDP carries what comes in by the device, or is sent out by it, of known flows.",
+		NULL,  0};
 	static const struct family drops = {"drops", "counter", NULL, "Packets dropped, by reason.", NULL, 0};
 	static const struct family kernel = {
 		"kernel_packets", "counter", NULL, "Packets left to the kernel, by reason.", NULL, 0};

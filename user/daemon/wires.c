@@ -20,9 +20,9 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define FACTS_NS (900 * WH_NS_PER_MS)	  /* qdiscs and drivers are asked about again so late */
+#define FACTS_NS (900 * WH_NS_PER_MS)	    /* qdiscs and drivers are asked about again so late */
 #define GATEWAY_SILENT_NS (3 * WH_NS_PER_S) /* its MAC may be another's by now */
-#define ONE_BUFFER 3000			  /* L3 bytes that surely stand in one buffer of any driver */
+#define ONE_BUFFER 3000			    /* L3 bytes that surely stand in one buffer of any driver */
 
 /* A WAN or LAN that is there. */
 struct user {
@@ -49,14 +49,25 @@ static unsigned all_users(const struct wh_daemon *d, struct user users[WH_WIRES]
 
 		if (d->conf_of[wan] < 0)
 			continue;
-		users[n++] = (struct user){wan,	     row->name, d->config.wans[d->conf_of[wan]].accel, row->ifindex,
-					   row->l2_len, row->mtu,  row->mac, row->device, NULL, NULL, ""};
+		users[n++] = (struct user){wan,		 row->name,   d->config.wans[d->conf_of[wan]].accel,
+					   row->ifindex, row->l2_len, row->mtu,
+					   row->mac,	 row->device, NULL,
+					   NULL,	 ""};
 	}
 	for (unsigned i = 0; i < d->config.n_lans; i++) {
 		const struct wh_lan *row = &d->lans[d->lan_number[i]];
 
-		users[n++] = (struct user){WH_WIRE_LAN + d->lan_number[i], NULL, d->config.lan_accel[i], row->ifindex,
-					   row->l2_len, row->mtu, row->mac, row->device, NULL, NULL, ""};
+		users[n++] = (struct user){WH_WIRE_LAN + d->lan_number[i],
+					   NULL,
+					   d->config.lan_accel[i],
+					   row->ifindex,
+					   row->l2_len,
+					   row->mtu,
+					   row->mac,
+					   row->device,
+					   NULL,
+					   NULL,
+					   ""};
 	}
 	return n;
 }
@@ -260,7 +271,9 @@ static void tell(struct wh_daemon *d, const struct user *u, struct wh_carried *n
 		return;
 	memcpy(now->told, now->why, sizeof(now->told));
 	snprintf(evidence, sizeof(evidence), "%s: %s%s", u->device,
-		 whole ? "carried by XDP" : now->in ? "sent to by tc, not by XDP: " : "carried by tc, not by XDP: ",
+		 whole	   ? "carried by XDP"
+		 : now->in ? "sent to by tc, not by XDP: "
+			   : "carried by tc, not by XDP: ",
 		 now->why);
 	record.event = "accel";
 	record.wan = u->wan;

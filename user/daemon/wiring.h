@@ -54,7 +54,7 @@ struct wh_wiring {
 	struct wh_carrier carriers[WH_WIRES];
 	unsigned n_carriers;
 	struct wh_device_facts facts;
-	uint64_t asked_ns; /* for them */
+	uint64_t asked_ns;		 /* for them */
 	char load_error[WH_XDP_WHY_LEN]; /* this kernel does not load the program; else empty */
 	/* clients.c */
 	struct wh_seen *seen[WH_MAX_LANS]; /* NULL until something was seen there */

@@ -102,10 +102,8 @@ int wh_netlink_ask(struct mnl_socket *query, struct nlmsghdr *request, int (*tak
 		   void *arg)
 {
 	static uint32_t last_seq;
-	struct answer answer = {.take = take,
-				.arg = arg,
-				.seq = ++last_seq,
-				.dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP};
+	struct answer answer = {
+		.take = take, .arg = arg, .seq = ++last_seq, .dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP};
 	_cleanup_free_ char *buf = malloc(WH_NETLINK_MESSAGE_MAX);
 
 	if (!buf)

@@ -117,10 +117,10 @@ struct wh_conf_wan {
 	uint32_t weight; /* 1..1000 */
 	uint16_t port_first;
 	uint16_t port_last;
-	unsigned profile; /* index into profiles */
-	bool metered;	  /* used only by classes that name it */
+	unsigned profile;    /* index into profiles */
+	bool metered;	     /* used only by classes that name it */
 	enum wh_accel accel; /* its own, or the global one */
-	uint64_t up_bps;  /* its bandwidth, bits a second; 0: not known */
+	uint64_t up_bps;     /* its bandwidth, bits a second; 0: not known */
 	uint64_t down_bps;
 	struct wh_conf_quota quota;
 	struct wh_conf_failback failback; /* its own, or the global one */

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WH_SEEN_MAX 4096	     /* neighbours */
+#define WH_SEEN_MAX 4096	       /* neighbours */
 #define WH_SEEN_ROOM (2 * WH_SEEN_MAX) /* a power of two: half of it stays empty, so that looking is short */
 
 struct wh_seen_entry {
