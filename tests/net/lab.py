@@ -24,7 +24,7 @@ BUILD = pathlib.Path(os.environ.get("WANHELM_BUILD", ROOT / "build"))
 TRAFFIC = ROOT / "scripts/lab.d/traffic"
 BPFFS = pathlib.Path("/sys/fs/bpf")
 PYTHON = "/usr/bin/python3"
-ACCEL = os.environ.get("WANHELM_TEST_ACCEL")  # what every lab and controller is to use: the whole of these tests can run so
+ACCEL = os.environ.get("WANHELM_TEST_ACCEL")  # the whole of these tests can run with it
 
 sys.path.append(str(TRAFFIC))
 import account  # noqa: E402  pylint: disable=wrong-import-position,unused-import

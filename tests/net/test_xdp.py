@@ -285,6 +285,25 @@ def test_gateway_changes_its_mac(lab, daemon):
         assert way_of(stream) == wire.V4.wan(1)
 
 
+def test_silent_gateway_is_tcs(lab, daemon):
+    """One that does not say any more who it is may be another; tc goes on sending, and so does XDP when it answers."""
+    lab.servers("udp")
+    stream = udp_stream(lab, "--rate", 100)
+    wait_for(lambda: is_carried(lab, wire.V4), 10, "the stream to be carried by XDP")
+    lab.nft("isp1", "table arp mute { chain input { type filter hook input priority 0; arp operation request drop; }; }")
+    try:
+        assert wait_carried(daemon, wan1=("xdp", "tc"))["wan1"] == "its gateway is silent"
+        with Capture(lab, "router", "wan1") as tap:
+            wait_for(lambda: [f for f in tap.frames() if f.outgoing and f.ip and f.ip.dst == wire.V4.server], 3, "tc")
+        before = len(stream.records())
+        wait_for(lambda: len(stream.records()) > before + 20, 5, "the stream to go on")
+        assert way_of(stream) == wire.V4.wan(1)
+    finally:
+        lab.run("isp1", "nft", "delete", "table", "arp", "mute")
+    wait_carried(daemon)
+    assert not events(daemon)
+
+
 def test_client_changes_its_mac(lab, daemon, family):
     """A client that is only listening: once the kernel knows better, its answers follow."""
     with known_flow(lab, family) as (flow, server):
@@ -365,7 +384,8 @@ def test_anothers_program_stays(lab, other_program):
 
 
 def test_qdisc_keeps_its_say(lab, daemon):
-    lab.run("router", "tc", "qdisc", "add", "dev", "wan1", "root", "tbf", "rate", "1mbit", "burst", "2000", "limit", 8000)
+    shaper = "tbf", "rate", "1mbit", "burst", 2000, "limit", 8000
+    lab.run("router", "tc", "qdisc", "add", "dev", "wan1", "root", *shaper)
     try:
         assert wait_carried(daemon, wan1=("xdp", "tc"))["wan1"] == "qdisc tbf"
         assert "wan1: sent to by tc, not by XDP: qdisc tbf" in events(daemon)

@@ -66,17 +66,21 @@ static void relearn_if_full(struct wh_daemon *d, uint64_t now_ns)
 	wh_netlink_tell_neighbours(d->netlink);
 }
 
-void wh_clients_follow(struct wh_daemon *d, unsigned lan, unsigned ifindex)
+void wh_clients_follow(struct wh_daemon *d, const unsigned ifindex[WH_MAX_LANS])
 {
 	struct wh_wiring *w = d->wiring;
+	bool others = false;
 
-	if (w->seen_on[lan] == ifindex)
-		return;
-	w->seen_on[lan] = ifindex;
-	free(w->seen[lan]);
-	w->seen[lan] = NULL;
-	w->moved |= 1ULL << lan;
-	if (ifindex)
+	for (unsigned lan = 0; lan < WH_LAN_PROBER; lan++) {
+		if (w->seen_on[lan] == ifindex[lan])
+			continue;
+		w->seen_on[lan] = ifindex[lan];
+		free(w->seen[lan]);
+		w->seen[lan] = NULL;
+		w->moved |= 1ULL << lan;
+		others |= ifindex[lan] != 0;
+	}
+	if (others)
 		wh_netlink_tell_neighbours(d->netlink);
 }
 

@@ -314,7 +314,7 @@ void wh_wires_update(struct wh_daemon *d)
 	struct wh_wires before = w->rows;
 	_cleanup_close_ int out = -1;
 	struct user users[WH_WIRES];
-	unsigned n = all_users(d, users);
+	unsigned n = all_users(d, users), lans[WH_MAX_LANS] = {};
 
 	take_carriers(d, users, n);
 	out = w->n_carriers ? open_out(d) : -1;
@@ -325,12 +325,13 @@ void wh_wires_update(struct wh_daemon *d)
 		struct wh_carried *now = &w->carried[u->row];
 
 		if (u->row >= WH_WIRE_LAN)
-			wh_clients_follow(d, u->row - WH_WIRE_LAN, u->ifindex);
+			lans[u->row - WH_WIRE_LAN] = u->ifindex;
 		judge(d, u, u->on ? wh_carriers_find(w, u->on->ifindex) : NULL, now);
 		now->out = now->out && fill_out(out, u->row, u->on->ifindex);
 		fill_row(u, now, &w->rows.row[u->row]);
 		tell(d, u, now);
 	}
+	wh_clients_follow(d, lans);
 	wh_clients_count(d, wh_now_ns());
 	if (memcmp(&before, &w->rows, sizeof(before)) != 0)
 		store(d);

@@ -80,8 +80,8 @@ const struct wh_device_fact *wh_fact_of(const struct wh_device_facts *facts, uns
 /* clients.c */
 void wh_clients_start(struct wh_daemon *d);
 void wh_clients_end(struct wh_daemon *d);
-/* The LAN's device is another: nothing that was learnt there holds. */
-void wh_clients_follow(struct wh_daemon *d, unsigned lan, unsigned ifindex);
+/* The LANs' devices as they are now, by number, 0: none. Of one that is another nothing that was learnt holds. */
+void wh_clients_follow(struct wh_daemon *d, const unsigned ifindex[WH_MAX_LANS]);
 /* Count up what is due. Whether a row changed. */
 bool wh_clients_count(struct wh_daemon *d, uint64_t now_ns);
 
