@@ -25,6 +25,8 @@ link_veth()
 		no_offload "$1" "$2"
 		no_offload "$3" "$4"
 	fi
+	# Only to an end that polls, which GRO makes it do, can XDP send.
+	[[ $XDP == no ]] || in_ns "$3" ethtool -K "$4" gro on
 }
 
 # A VLAN device made on such a link has no offload either; its tags then stand in the packets.

@@ -69,9 +69,20 @@ up_router_side()
 	} | configure router
 }
 
-up_lans()
+# lan0, with these hosts at its ports.
+up_bridge()
 {
 	local host
+	ip -n "$(ns router)" link add lan0 type bridge forward_delay 0 mcast_snooping 0
+	for host in "$@"; do
+		add_part "$host"
+		link router "port-$host" "$host" lan
+		ip -n "$(ns router)" link set "port-$host" master lan0
+	done
+}
+
+up_lans()
+{
 	add_part router
 	forward router
 	# Without the module no bridge hands anything over.
@@ -79,16 +90,16 @@ up_lans()
 	if [[ -d /proc/sys/net/bridge ]]; then
 		in_ns router sysctl -qw net.bridge.bridge-nf-call-{ip,ip6,arp}tables=$BR_NETFILTER
 	fi
-	ip -n "$(ns router)" link add lan0 type bridge forward_delay 0 mcast_snooping 0
-	for host in client client2; do
-		add_part "$host"
-		link router "port-$host" "$host" lan
-		ip -n "$(ns router)" link set "port-$host" master lan0
-	done
+	if [[ $XDP == yes ]]; then
+		add_part client
+		link router lan0 client lan
+	else
+		up_bridge client client2
+	fi
 	FAR[lan0]='client lan'
 	up_router_side lan0 0
 	up_host client 0 2
-	up_host client2 0 3
+	[[ $XDP == yes ]] || up_host client2 0 3
 	if [[ $LAN2 == yes ]]; then
 		add_part client3
 		link router lan2 client3 lan
@@ -226,7 +237,7 @@ vlan_of()
 # Sets the variables of `up`.
 up_options()
 {
-	WANS=2 NAT=product OFFLOAD=on INSIDE6='' DELEGATE=no LAN2=no OVERLAP='' BR_NETFILTER=0
+	WANS=2 NAT=product OFFLOAD=on INSIDE6='' DELEGATE=no LAN2=no OVERLAP='' BR_NETFILTER=0 XDP=no
 	while [[ $# -gt 0 ]]; do
 		case $1 in
 		--wans) expected "[2-$MOST_WANS]" "2 to $MOST_WANS" "$@" && WANS=$2 && shift ;;
@@ -241,6 +252,7 @@ up_options()
 		--masquerade) NAT=kernel ;;
 		--br-netfilter) BR_NETFILTER=1 ;;
 		--no-offload) OFFLOAD=off ;;
+		--xdp) XDP=yes OFFLOAD=off ;;
 		*) die "up: unknown argument \"$1\"" 2 ;;
 		esac
 		shift

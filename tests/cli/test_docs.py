@@ -243,7 +243,8 @@ def test_every_reason_and_state_is_told():
 
 
 def test_every_map_is_told():
-    headers = (ROOT / "bpf/maps.h").read_text() + (ROOT / "bpf/bound.h").read_text()
+    files = "maps.h", "bound.h", "fast_xdp.h", "steer_xdp.bpf.c"
+    headers = "".join((ROOT / "bpf" / name).read_text() for name in files)
     maps = re.findall(r"^\} (wh_\w+) SEC\(\"\.maps\"\);", headers, re.M)
     twice = re.findall(r"^#define (wh_\w+) OF_FAMILY\(", (ROOT / "bpf/family.h").read_text(), re.M)
     pinned = {f"{name}{digit}" for name in maps for digit in ("46" if name in twice else [""])}

@@ -24,6 +24,7 @@ BUILD = pathlib.Path(os.environ.get("WANHELM_BUILD", ROOT / "build"))
 TRAFFIC = ROOT / "scripts/lab.d/traffic"
 BPFFS = pathlib.Path("/sys/fs/bpf")
 PYTHON = "/usr/bin/python3"
+ACCEL = os.environ.get("WANHELM_TEST_ACCEL")  # the whole of these tests can run with it
 
 sys.path.append(str(TRAFFIC))
 import account  # noqa: E402  pylint: disable=wrong-import-position,unused-import
@@ -40,6 +41,11 @@ UNSTEADY = re.compile(r"\s*\b(expires|used|age|timeout) \S+|\b(packets|bytes) \d
 def wan_address(number):
     """What servers see of traffic that left by wan<number>."""
     return f"198.18.{number}.2"
+
+
+def accelerated(config):
+    """The configuration with `accel` as all are to have it, where it says nothing of its own."""
+    return f"{config}\naccel: {ACCEL}\n" if config and ACCEL and "accel:" not in config else config
 
 
 class Family:
@@ -174,7 +180,7 @@ class Daemon:
         self.run_dir.mkdir(exist_ok=True)
         self.state_dir.mkdir(exist_ok=True)
         if config is not None:
-            self.config.write_text(config)
+            self.config.write_text(accelerated(config))
         command = [BUILD / "wanhelmd", "-c", self.config, "--run-dir", self.run_dir, "--bpf-dir", self.bpf_dir]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
@@ -270,7 +276,7 @@ class Lab:
         self.daemon = Daemon(self, self.name, self.folder)
         shutil.rmtree(self.daemon.bpf_dir, ignore_errors=True)  # of a run that was killed
         try:
-            self.control("up", "--wans", self.wans, *self.options)
+            self.control("up", "--wans", self.wans, *self.options, *(["--xdp"] if ACCEL == "xdp" else []))
         except BaseException:
             self.__exit__()
             raise

@@ -9,7 +9,7 @@ import os
 import re
 import statistics
 
-from lab import V4, LabError, account, wait_for, wan_address
+from lab import V4, LabError, accelerated, account, wait_for, wan_address
 
 LONG = os.environ.get("WANHELM_LONG") == "1"
 CLASSES, WANS = 64, 8  # the most there can be
@@ -69,7 +69,7 @@ def start(lab, *args, **kwargs):
 def running(lab, *args, **kwargs):
     """As start(), but a controller that runs with this configuration is taken over: for tests with kept_lab."""
     daemon, text = lab.daemon, config(*args, **kwargs)
-    if not daemon.process or daemon.process.poll() is not None or daemon.config.read_text() != text:
+    if not daemon.process or daemon.process.poll() is not None or daemon.config.read_text() != accelerated(text):
         daemon.stop()
         lab.start_daemon(text)
     wait_up(daemon)

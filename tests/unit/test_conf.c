@@ -94,6 +94,24 @@ static void test_wan_and_class_defaults(void **state)
 	assert_tiers(last_class(c), "0:1 1:1");
 }
 
+/* The innermost wins, wherever in the file it stands. */
+static void test_accel(void **state)
+{
+	const struct wh_config *c = parse("lan: [lan0, {device: lan1}, {device: lan2, accel: auto}]\n"
+					  "wans:\n"
+					  "  fiber: {device: wan1}\n"
+					  "  lte: {device: wan2, accel: tc}\n"
+					  "accel: xdp\n");
+
+	(void)state;
+	assert_int_equal(c->accel, WH_ACCEL_XDP);
+	assert_int_equal(c->lan_accel[0], WH_ACCEL_XDP);
+	assert_int_equal(c->lan_accel[1], WH_ACCEL_XDP);
+	assert_int_equal(c->lan_accel[2], WH_ACCEL_AUTO);
+	assert_int_equal(c->wans[0].accel, WH_ACCEL_XDP);
+	assert_int_equal(c->wans[1].accel, WH_ACCEL_TC);
+}
+
 static const char full[] =
 	"lan: [lan0, {device: lan0.20, accel: tc}]\n"
 	"firewall: bypass\n"
@@ -128,6 +146,8 @@ static void test_every_key(void **state)
 	(void)state;
 	assert_int_equal(c->n_lans, 2);
 	assert_string_equal(c->lan[1], "lan0.20");
+	assert_int_equal(c->lan_accel[0], WH_ACCEL_TC);
+	assert_int_equal(c->wans[0].accel, WH_ACCEL_AUTO);
 	assert_true(c->failback.hold_ns == 86400 * S);
 	assert_int_equal(c->max_flows, 16777216);
 	assert_int_equal(c->mark, 0x500);
@@ -326,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_wan_and_class_defaults),
+		cmocka_unit_test(test_accel),
 		cmocka_unit_test(test_every_key),
 		cmocka_unit_test(test_profiles_inherit),
 		cmocka_unit_test(test_partial_interval_and_auto_timeout),

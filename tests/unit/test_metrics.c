@@ -198,10 +198,12 @@ static const char status_text[] =
 	"\"rtt_ms\":12.5,\"jitter_ms\":0.25,\"loss_ratio\":0.01},\"v6\":{\"state\":\"down\",\"address\":\"2001:db8::2\","
 	"\"gateway\":\"fe80::1\",\"rtt_ms\":null,\"jitter_ms\":null,\"loss_ratio\":1},"
 	"\"rtt_ms\":12.5,\"jitter_ms\":0.25,\"loss_ratio\":0.01,\"tx_bps\":1,\"rx_bps\":2,"
-	"\"tx_bytes\":9007199254740993,\"rx_bytes\":7,\"flows\":3},"
+	"\"tx_bytes\":9007199254740993,\"rx_bytes\":7,\"flows\":3,"
+	"\"accel\":{\"in\":\"xdp\",\"out\":\"tc\",\"why\":\"qdisc tbf\"}},"
 	"{\"name\":\"l\\\"t\\\\e\\n\",\"device\":\"wan2\",\"index\":1,\"state\":\"absent\",\"since\":null,"
 	"\"v4\":{\"state\":\"absent\",\"address\":null,\"gateway\":null},"
 	"\"rtt_ms\":null,\"jitter_ms\":null,\"loss_ratio\":null,\"tx_bytes\":0,\"rx_bytes\":0,\"flows\":0}],"
+	"\"lans\":[{\"device\":\"br0\",\"index\":0,\"accel\":{\"in\":\"tc\",\"out\":\"tc\",\"why\":null}}],"
 	"\"drops\":{\"leak\":5,\"no-wan\":0},\"kernel\":{\"kernel-ttl\":6},"
 	"\"classes\":[{\"name\":\"default\",\"wans\":["
 	"{\"name\":\"fiber\",\"share\":0.8,\"fresh\":true,\"keep\":true,\"why\":\"\"},"
@@ -233,6 +235,9 @@ static const char status_text[] =
 	STATE(of, "draining", "0")                                                                                     \
 	STATE(of, "forced-down", "0")                                                                                  \
 	STATE(of, "forced-up", "0")
+#define ACCEL(device, in, out)                                                                                         \
+	"wanhelm_xdp{device=\"" device "\",direction=\"in\"} " in "\nwanhelm_xdp{device=\"" device               \
+	"\",direction=\"out\"} " out "\n"
 #define CLASS(name, fiber, lte)                                                                                        \
 	"wanhelm_" name "{class=\"default\",wan=\"fiber\"} " fiber "\nwanhelm_" name "{class=\"default\",wan=\"" LTE   \
 	"\"} " lte "\n"
@@ -279,6 +284,10 @@ static const char golden[] =
 	TWO("wan_receive_bytes_total", "7", "0")
 	HEAD("wan_flows", "gauge", "Live flows on the WAN.")
 	TWO("wan_flows", "3", "0")
+	HEAD("xdp", "gauge", "Whether XDP carries what comes in by the device, or is sent out by it, of known flows.")
+	ACCEL("wan1", "1", "0")
+	ACCEL("wan2", "0", "0")
+	ACCEL("br0", "0", "0")
 	HEAD_UNIT("class_wan_share_ratio", "gauge", "ratio", "Share of the class's new flows that go by the WAN now.")
 	CLASS("class_wan_share_ratio", "0.8", "0")
 	HEAD("class_wan_fresh", "gauge", "Whether the WAN may take new flows of the class.")
@@ -321,8 +330,8 @@ static void test_keeps_to_the_format(void **state)
 
 	(void)state;
 	check_units(text);
-	/* build, 3 of the daemon, 4 of names, each WAN 2 + 9 + 18 + 1 + 6 + 3, 3 a class and WAN, 3 reasons, 2 fates */
-	assert_int_equal(check_text(text), 4 + 4 + 2 * 39 + 6 + 3 + 2);
+	/* build, 3 of the daemon, 4 of names, each WAN 2 + 9 + 18 + 1 + 6 + 3, 2 a device, 3 a class and WAN, 3 reasons, 2 fates */
+	assert_int_equal(check_text(text), 4 + 4 + 2 * 39 + 3 * 2 + 6 + 3 + 2);
 	free(text);
 }
 

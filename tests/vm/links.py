@@ -2,7 +2,8 @@
 """
 links.py: what holds of a WAN whatever its device is: what the provider sees of users' traffic on it, octet by octet;
 sizes; bulk; and failovers between it and an Ethernet WAN. The test modules that import these tests say what their lab
-is made of: LAB = {"options", "wans", "part" (where its client is), "sizes": {number of a WAN that is tried: its MTU}}
+is made of: LAB = {"options", "wans", "part" (where its client is), "sizes": {number of a WAN that is tried: its MTU}, and
+"more": further lines of the configuration}
 """
 
 import contextlib
@@ -36,7 +37,7 @@ wans:
 probes:
   default: {{targets: ["icmp:203.0.113.1", "icmp:2001:db8:203::1"], interval: 500ms, timeout: 2s, up-after: 3}}
 classes: {{default: {{prefer: [{order}]}}}}
-"""
+{lab.more}"""
 
 
 def prefer(lab, *numbers):
@@ -57,7 +58,8 @@ def pytest_generate_tests(metafunc):
 def lab(request):
     made = request.module.LAB
     with slow_lab("wh-links", made["wans"], made["options"]) as one:
-        one.part, one.sizes, one.offload = made["part"], made["sizes"], "--no-offload" not in made["options"]
+        one.part, one.sizes, one.offload = made["part"], made["sizes"], not {"--no-offload", "--xdp"} & set(made["options"])
+        one.more = made.get("more", "")
         one.lan = "lan2" if one.part == "client3" else "lan0"
         one.start_daemon(config(one, 1))
         wait_up(one.daemon)

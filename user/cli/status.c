@@ -194,9 +194,38 @@ static void text_names(const json_t *names)
 		       (long long)json_integer_value(json_object_get(names, "missed")));
 }
 
+static void add_accel(struct cli_table *table, const json_t *parts)
+{
+	const json_t *part;
+	size_t i;
+
+	json_array_foreach(parts, i, part) {
+		const json_t *accel = json_object_get(part, "accel");
+
+		cli_cell(table, CLI_PLAIN, "%s", cli_text_of(part, "device"));
+		cli_cell(table, CLI_PLAIN, "%s", cli_text_of(accel, "in"));
+		cli_cell(table, CLI_PLAIN, "%s", cli_text_of(accel, "out"));
+		cli_cell(table, CLI_PLAIN, "%s", cli_text_of(accel, "why"));
+	}
+}
+
+/* Where packets of known flows are carried: in the driver, or behind it. */
+static void text_accel(const json_t *status)
+{
+	static const char *const heads[] = {"DEVICE", "IN BY", "OUT BY", "WHY NOT BY XDP", NULL};
+	struct cli_table table = {0};
+
+	cli_heads(&table, heads);
+	add_accel(&table, json_object_get(status, "wans"));
+	add_accel(&table, json_object_get(status, "lans"));
+	cli_table_print(&table);
+}
+
 static void text_status(const json_t *status)
 {
 	cli_text_wans(status);
+	putchar('\n');
+	text_accel(status);
 	putchar('\n');
 	text_classes(status);
 	putchar('\n');

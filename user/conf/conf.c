@@ -77,11 +77,11 @@ static const struct wh_conf_choice recheck_choices[] = {{"auto", true}, {"off", 
 static const struct wh_conf_choice boot_choices[] = {{"closed", true}, {"open", false}, {NULL, 0}};
 
 static const struct wh_conf_key top_keys[] = {
+	{.name = "accel", .read = wh_conf_accel, AT(accel)},
 	{.name = "lan", .read = wh_conf_lans},
 	{.name = "firewall", .read = wh_conf_choose, AT(firewall), .choices = firewall_choices},
 	{.name = "firewall-recheck", .read = wh_conf_bool, AT(firewall_recheck), .choices = recheck_choices},
 	{.name = "boot", .read = wh_conf_bool, AT(boot_closed), .choices = boot_choices},
-	{.name = "accel", .read = wh_conf_accel},
 	{.name = "limits", .read = read_limits},
 	{.name = "mark", .read = read_mark},
 	{.name = "probes", .read = wh_conf_probes},

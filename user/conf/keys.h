@@ -40,11 +40,12 @@ struct wh_conf_key;
 typedef int wh_conf_read_fn(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value,
 			    void *out);
 
-/* A word that a value may be; WH_CONF_NOT_BUILT where what it asks for is not built yet. */
+/* A word that a value may be. */
 struct wh_conf_choice {
 	const char *word;
 	int value;
 };
+/* In its place, where what the word asks for is not built yet. */
 #define WH_CONF_NOT_BUILT (-1)
 
 struct wh_conf_key {
@@ -83,7 +84,7 @@ wh_conf_read_fn wh_conf_choose;	  /* one of `choices`, into an enum */
 wh_conf_read_fn wh_conf_bool;	  /* one of `choices`, or where there are none true or false, into bool */
 wh_conf_read_fn wh_conf_rate;	  /* bits a second, into uint64_t */
 wh_conf_read_fn wh_conf_dscp;	  /* a code point's number or name, into uint8_t */
-wh_conf_read_fn wh_conf_accel;	  /* checked only: auto and tc are the same as long as tc is all there is */
+wh_conf_read_fn wh_conf_accel;	  /* into enum wh_accel */
 wh_conf_read_fn wh_conf_device;	  /* into char[IFNAMSIZ] */
 
 /* The word that stands for "find it out", and the choices of a key whose other values are no fixed words. */

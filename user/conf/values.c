@@ -118,10 +118,6 @@ int wh_conf_choose(struct wh_conf_reader *r, const struct wh_conf_key *key, cons
 	for (size_t i = 0; key->choices[i].word && wh_conf_is_word(value); i++) {
 		if (strcmp(value->text, key->choices[i].word) != 0)
 			continue;
-		if (key->choices[i].value == WH_CONF_NOT_BUILT) {
-			snprintf(text, sizeof(text), "%s: %s", key->name, value->text);
-			return wh_conf_later(r, value->at, text);
-		}
 		*(int *)out = key->choices[i].value;
 		return 0;
 	}
@@ -143,12 +139,11 @@ int wh_conf_bool(struct wh_conf_reader *r, const struct wh_conf_key *key, const 
 
 int wh_conf_accel(struct wh_conf_reader *r, const struct wh_conf_key *key, const struct wh_conf_node *value, void *out)
 {
-	static const struct wh_conf_choice choices[] = {{"auto", 0}, {"tc", 0}, {"xdp", WH_CONF_NOT_BUILT}, {NULL, 0}};
+	static const struct wh_conf_choice choices[] = {
+		{"auto", WH_ACCEL_AUTO}, {"tc", WH_ACCEL_TC}, {"xdp", WH_ACCEL_XDP}, {NULL, 0}};
 	struct wh_conf_key named = {.name = key->name, .choices = choices};
-	int chosen = 0;
 
-	(void)out;
-	return wh_conf_choose(r, &named, value, &chosen);
+	return wh_conf_choose(r, &named, value, out);
 }
 
 /* As the kernel has it (dev_valid_name). */

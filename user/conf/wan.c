@@ -24,27 +24,33 @@ static bool is_lan(const struct wh_config *config, const char *device)
 	return false;
 }
 
+struct lan_entry {
+	char device[IFNAMSIZ];
+	enum wh_accel accel;
+};
+
 static int read_lan(struct wh_conf_reader *r, const struct wh_conf_key *list, const struct wh_conf_node *entry)
 {
 	static const struct wh_conf_key keys[] = {
-		{.name = "device", .read = wh_conf_device},
-		{.name = "accel", .read = wh_conf_accel},
+		{.name = "device", .read = wh_conf_device, .offset = offsetof(struct lan_entry, device)},
+		{.name = "accel", .read = wh_conf_accel, .offset = offsetof(struct lan_entry, accel)},
 		{.name = NULL},
 	};
-	char device[IFNAMSIZ] = "";
-	int err = entry->kind == WH_CONF_MAP ? wh_conf_section(r, list->name, entry, keys, device)
-					     : wh_conf_device(r, list, entry, device);
+	struct lan_entry lan = {.accel = r->config->accel};
+	int err = entry->kind == WH_CONF_MAP ? wh_conf_section(r, list->name, entry, keys, &lan)
+					     : wh_conf_device(r, list, entry, lan.device);
 
 	if (err)
 		return err;
-	if (!device[0])
+	if (!lan.device[0])
 		return wh_conf_refuse(&r->source, entry->at, "lan: the entry names no device");
-	if (is_lan(r->config, device))
+	if (is_lan(r->config, lan.device))
 		return wh_conf_refuse(&r->source, entry->at, "lan: \"%s\" is in the list already",
-				      WH_CONF_SHOW(device));
+				      WH_CONF_SHOW(lan.device));
 	if (r->config->n_lans == WH_MAX_LANS - 1)
 		return wh_conf_refuse(&r->source, entry->at, "lan: more than %d devices", WH_MAX_LANS - 1);
-	snprintf(r->config->lan[r->config->n_lans++], IFNAMSIZ, "%s", device);
+	r->config->lan_accel[r->config->n_lans] = lan.accel;
+	snprintf(r->config->lan[r->config->n_lans++], IFNAMSIZ, "%s", lan.device);
 	return 0;
 }
 
@@ -168,7 +174,7 @@ static const struct wh_conf_key wan_keys[] = {
 	{.name = "ports", .read = read_ports},
 	{.name = "filtering", .read = wh_conf_choose, AT(filtering), .choices = filtering_choices},
 	{.name = "probe", .read = read_profile_name, AT(profile)},
-	{.name = "accel", .read = wh_conf_accel},
+	{.name = "accel", .read = wh_conf_accel, AT(accel)},
 	{.name = "metered", .read = wh_conf_bool, AT(metered)},
 	{.name = "bandwidth", .read = wh_conf_bandwidth},
 	{.name = "quota", .read = wh_conf_quota, AT(quota)},
@@ -235,6 +241,7 @@ static int read_wan(struct wh_conf_reader *r, const struct wh_conf_node *entry)
 		.weight = 1,
 		.port_first = PORT_FIRST,
 		.port_last = PORT_LAST,
+		.accel = r->config->accel,
 		.quota = {.reset_day = 1, .warn_percent = 80},
 		.failback = r->config->failback,
 	};

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <bpf/bpf.h>
+
 #include "kern/family.h"
 #include "kern/words.h"
 #include "lib/clock.h"
@@ -128,17 +130,41 @@ static json_t *family_status(const struct wh_tables *tables, const struct wh_wan
 	return status;
 }
 
+/* Where packets of known flows are carried; why not by XDP, only a controller knows. */
+static json_t *accel_status(const struct wh_tables *tables, unsigned row)
+{
+	struct wh_wires wires = {};
+	__u32 zero = 0;
+
+	bpf_map_lookup_elem(tables->wires, &zero, &wires);
+	return json_pack("{s:s,s:s,s:n}", "in", wires.row[row].ifindex ? "xdp" : "tc", "out",
+			 wires.row[row].sends ? "xdp" : "tc", "why");
+}
+
+static json_t *lans_status(const struct wh_tables *tables)
+{
+	json_t *lans = json_array();
+	struct wh_lan lan;
+
+	for (unsigned i = 0; i < WH_LAN_PROBER; i++) {
+		if (wh_tables_lan(tables, i, &lan) == 0 && lan.device[0])
+			json_array_append_new(lans, json_pack("{s:s,s:i,s:o}", "device", lan.device, "index", (int)i,
+							      "accel", accel_status(tables, WH_WIRE_LAN + i)));
+	}
+	return lans;
+}
+
 static json_t *wan_status(const struct wh_tables *tables, const struct wh_wan *wan, unsigned number, uint64_t flows,
 			  const struct wh_counters *total)
 {
-	return json_pack("{s:s,s:s,s:i,s:s,s:o,s:s,s:o,s:o,s:o,s:n,s:n,s:n,s:n,s:n,s:I,s:I,s:I}", "name", wan->name,
+	return json_pack("{s:s,s:s,s:i,s:s,s:o,s:s,s:o,s:o,s:o,s:n,s:n,s:n,s:n,s:n,s:I,s:I,s:I,s:o}", "name", wan->name,
 			 "device", wan->device, "index", (int)number, "state", shown_state(tables, wan, number),
 			 "since", time_of(part_of(wan, shown_family(tables, wan, number)).since_s), "reason",
 			 "as the last controller left it", "forced", forced(tables, number), keys[WH_V4],
 			 family_status(tables, wan, number, WH_V4), keys[WH_V6],
 			 family_status(tables, wan, number, WH_V6), "rtt_ms", "jitter_ms", "loss_ratio", "tx_bps",
 			 "rx_bps", "tx_bytes", (json_int_t)total->tx_bytes, "rx_bytes", (json_int_t)total->rx_bytes,
-			 "flows", (json_int_t)flows);
+			 "flows", (json_int_t)flows, "accel", accel_status(tables, number));
 }
 
 static json_t *wans_status(const struct wh_tables *tables, const uint64_t flows[WH_MAX_WANS])
@@ -242,8 +268,8 @@ json_t *wh_table_status(const struct wh_tables *tables, const uint64_t flows[WH_
 	uint64_t counts[WH_REASON_COUNT] = {0};
 
 	wh_tables_reasons(tables, counts);
-	return json_pack("{s:o,s:o,s:o,s:o,s:{s:n,s:n,s:n,s:o,s:b}}", "wans", wans_status(tables, flows), "classes",
-			 classes_status(tables), "drops",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:{s:n,s:n,s:n,s:o,s:b}}", "wans", wans_status(tables, flows), "lans",
+			 lans_status(tables), "classes", classes_status(tables), "drops",
 			 reasons_status(counts, WH_REASON_NONE + 1, WH_REASON_FIRST_KERNEL), "kernel",
 			 reasons_status(counts, WH_REASON_FIRST_KERNEL, WH_REASON_COUNT), "daemon", "version", "pid",
 			 "uptime_s", "heartbeat_age_ms", age_ms < 0 ? json_null() : json_integer(age_ms), "running", 0);

@@ -8,6 +8,7 @@
  *	settle.c     a configuration taken: numbers, tables, policy; reload
  *	turn.c       the heartbeat of it all: signals and time → model → probes and masks
  *	world.c      kernel's picture → rows of the tables and attached programs; world_wan.c: of WANs
+ *	wires.c      where XDP carries packets (with carriers.c and clients.c: wiring.h)
  *	neighbours.c the gateways' link-layer addresses; kernel entries pinned while its own default WAN is dead
  *	firewall.c   our table in the kernel's firewall, and what follows from changes of the ruleset
  *	slow.c       packets to cut up, fragments to keep waiting
@@ -194,6 +195,7 @@ struct wh_daemon {
 	struct wh_throughput throughput[WH_MAX_WANS];
 	bool wan_is_paced[WH_MAX_WANS]; /* sends by an fq qdisc */
 	struct wh_route_set routes;
+	struct wh_wiring *wiring; /* wires.c */
 
 	const char *missing[WH_MAX_WANS][WH_FAMILIES]; /* what it last lacked to be usable; NULL: never anything */
 	struct wh_gateway gateways[WH_MAX_WANS][WH_FAMILIES];
@@ -276,6 +278,17 @@ int wh_world_attach(struct wh_daemon *d, enum wh_hook hook, const char *device, 
 
 /* world_wan.c */
 void wh_world_wan(struct wh_daemon *d, unsigned wan);
+
+/* wires.c */
+/* What an earlier controller left is read; the neighbours are watched from now on. 0 or -errno. */
+int wh_wires_start(struct wh_daemon *d);
+void wh_wires_end(struct wh_daemon *d);
+/* XDP where it is to be and can be, by the rows of WANs and LANs as they are now. */
+void wh_wires_update(struct wh_daemon *d);
+/* Each turn: what is due of the LANs' neighbours. */
+void wh_wires_turn(struct wh_daemon *d);
+/* Of a row of wh_wires: {"in", "out", "why"}. */
+json_t *wh_wires_status(const struct wh_daemon *d, unsigned row);
 
 /* neighbours.c */
 int wh_neighbours_start(struct wh_daemon *d);

@@ -262,6 +262,24 @@ static void put_wans(FILE *out, const json_t *wans)
 	}
 }
 
+/* Of WANs and LANs alike, by their devices. */
+static void put_accel(FILE *out, const json_t *parts)
+{
+	static const char *const ways[] = {"in", "out"};
+	const json_t *part;
+	size_t i;
+
+	json_array_foreach(parts, i, part) {
+		for (unsigned w = 0; w < COUNT(ways); w++) {
+			const char *by = text_of(json_object_get(part, "accel"), ways[w]);
+
+			put_label(out, "wanhelm_xdp{", "device", text_of(part, "device"));
+			put_label(out, ",", "direction", ways[w]);
+			fprintf(out, "} %d\n", by && strcmp(by, "xdp") == 0);
+		}
+	}
+}
+
 static void put_class(FILE *out, const struct family *family, const json_t *class)
 {
 	const json_t *wan;
@@ -305,6 +323,10 @@ static void put_counts(FILE *out, const struct family *family, const char *label
 
 char *wh_metrics_text(const json_t *status)
 {
+	static const struct family accel = {
+		"xdp", "gauge",
+		NULL,  "Whether XDP carries what comes in by the device, or is sent out by it, of known flows.",
+		NULL,  0};
 	static const struct family drops = {"drops", "counter", NULL, "Packets dropped, by reason.", NULL, 0};
 	static const struct family kernel = {
 		"kernel_packets", "counter", NULL, "Packets left to the kernel, by reason.", NULL, 0};
@@ -323,6 +345,9 @@ char *wh_metrics_text(const json_t *status)
 	put_plain(out, daemon_families, COUNT(daemon_families), daemon);
 	put_plain(out, names_families, COUNT(names_families), json_object_get(daemon, "names"));
 	put_wans(out, json_object_get(status, "wans"));
+	put_head(out, &accel);
+	put_accel(out, json_object_get(status, "wans"));
+	put_accel(out, json_object_get(status, "lans"));
 	put_classes(out, json_object_get(status, "classes"));
 	put_counts(out, &drops, "reason", json_object_get(status, "drops"));
 	put_counts(out, &kernel, "reason", json_object_get(status, "kernel"));

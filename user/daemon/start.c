@@ -329,7 +329,9 @@ int wh_daemon_start(struct wh_daemon *d, const struct wh_config *config, char *e
 		wh_flip_adopt(d);
 	adopt_states(d);
 	note_binds(d);
-	err = wh_learn_start(d);
+	err = wh_wires_start(d);
+	if (!err)
+		err = wh_learn_start(d);
 	if (!err)
 		err = wh_firewall_start(d, error, error_len);
 	if (!err)
@@ -377,6 +379,7 @@ void wh_daemon_end(struct wh_daemon *d)
 	if (d->slow)
 		wh_slow_end(d);
 	wh_learn_end(d);
+	wh_wires_end(d);
 	wh_prober_stop(d->prober);
 	wh_netlink_close(d->netlink);
 	wh_ipsec_close(d->ipsec);

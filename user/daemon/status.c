@@ -55,6 +55,7 @@ static void put_wan(struct wh_daemon *d, unsigned wan, json_t *out, uint64_t now
 	put_figures(&model->of[WH_V4], json_object_get(out, "v4"), now_ns);
 	put_figures(&model->of[WH_V6], json_object_get(out, "v6"), now_ns);
 	put_rates(d, wan, out);
+	json_object_set_new(out, "accel", wh_wires_status(d, wan));
 	if (d->conf_of[wan] >= 0)
 		put_quota(d, wan, out);
 }
@@ -130,12 +131,17 @@ static void put_classes(const struct wh_daemon *d, json_t *classes, uint64_t now
 
 json_t *wh_status(struct wh_daemon *d)
 {
-	json_t *status = wh_table_status(&d->tables, d->flows_on), *wan;
+	json_t *status = wh_table_status(&d->tables, d->flows_on), *wan, *lan;
 	uint64_t now_ns = wh_now_ns();
 	size_t i;
 
 	json_array_foreach(json_object_get(status, "wans"), i, wan) {
 		put_wan(d, (unsigned)json_integer_value(json_object_get(wan, "index")), wan, now_ns);
+	}
+	json_array_foreach(json_object_get(status, "lans"), i, lan) {
+		unsigned row = WH_WIRE_LAN + (unsigned)json_integer_value(json_object_get(lan, "index"));
+
+		json_object_set_new(lan, "accel", wh_wires_status(d, row));
 	}
 	put_classes(d, json_object_get(status, "classes"), now_ns);
 	json_object_set_new(status, "daemon", daemon_status(d, now_ns));

@@ -26,7 +26,9 @@ static void beat(struct wh_daemon *d)
 	struct wh_steer *all = &d->tables.steer_rows[WH_STEER_GLOBAL];
 
 	__atomic_store_n(&all->heartbeat_ns, wh_clock_ns(CLOCK_BOOTTIME), __ATOMIC_RELAXED);
-	__atomic_store_n(&all->gateways_until_ns, wh_clock_ns(CLOCK_MONOTONIC) + GATEWAYS_BELIEVED_NS,
+	/* Where notifications were lost, a gateway may have gone with them. */
+	__atomic_store_n(&all->gateways_until_ns,
+			 wh_netlink_is_whole(d->netlink) ? wh_clock_ns(CLOCK_MONOTONIC) + GATEWAYS_BELIEVED_NS : 0,
 			 __ATOMIC_RELAXED);
 }
 
@@ -109,6 +111,7 @@ void wh_turn(struct wh_daemon *d)
 	read_signals(d, now_ns);
 	wh_overrides_watch(d);
 	wh_classes_watch(d);
+	wh_wires_turn(d);
 	next_ns = send_probes(d, now_ns);
 	wh_flip(d);
 	wh_aftermath_watch(d, now_ns);

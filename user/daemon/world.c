@@ -226,6 +226,7 @@ void wh_world_hooks(struct wh_daemon *d)
 		update_lan(d, d->config.lan[i], d->lan_number[i]);
 	if (d->prober)
 		wh_world_attach(d, WH_HOOK_PROBE_IN, WH_PROBER_DEVICE, wh_prober_ifindex(d->prober), ETH_HLEN, false);
+	wh_wires_update(d);
 }
 
 void wh_world_on_change(void *arg)

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -46,14 +45,6 @@ static bool tcx_wanted(void)
 	return !tc || strcmp(tc, "clsact") != 0;
 }
 
-static __u32 program_id(int fd)
-{
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
-}
-
 /* A program by its id, if it has the name of one of ours. */
 static bool is_ours_by_name(__u32 id)
 {
@@ -86,32 +77,6 @@ static bool uses_our_maps(__u32 id, const char *bpf_dir)
 
 /* --- tcx -------------------------------------------------------------------------------------------------- */
 
-/* The device of a link, 0 when it is gone. tcx.ifindex stands where xdp.ifindex does. */
-static unsigned link_ifindex(int link, __u32 *prog_id)
-{
-	struct bpf_link_info info = {};
-	__u32 len = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(link, &info, &len))
-		return 0;
-	*prog_id = info.prog_id;
-	return info.xdp.ifindex;
-}
-
-/* The pinned link, if it still holds to this device; a link to a device that went is removed. */
-static int adopt_link(const char *path, unsigned ifindex, __u32 *prog_id)
-{
-	_cleanup_close_ int link = bpf_obj_get(path);
-
-	if (link < 0)
-		return -errno;
-	if (link_ifindex(link, prog_id) != ifindex) {
-		unlink(path);
-		return -ENOENT;
-	}
-	return wh_take_fd(&link);
-}
-
 static bool another_wanhelm_there(unsigned ifindex, enum bpf_attach_type type, const char *bpf_dir)
 {
 	__u32 ids[MAX_ON_HOOK], count = MAX_ON_HOOK;
@@ -128,21 +93,14 @@ static bool another_wanhelm_there(unsigned ifindex, enum bpf_attach_type type, c
 static int attach_tcx(int prog, const char *bpf_dir, const char *path, bool egress, unsigned ifindex)
 {
 	enum bpf_attach_type type = egress ? ATTACH_TCX_EGRESS : ATTACH_TCX_INGRESS;
-	_cleanup_close_ int link = -1;
-	char folder[WH_PIN_PATH_LEN];
-	__u32 prog_id = 0;
+	_cleanup_close_ int link = wh_pin_link_adopt(path, ifindex);
 
-	link = adopt_link(path, ifindex, &prog_id);
 	if (link >= 0)
 		return bpf_link_update(link, prog, NULL) ? -errno : 0;
 	if (another_wanhelm_there(ifindex, type, bpf_dir))
 		return -EBUSY;
 	link = bpf_link_create(prog, (int)ifindex, type, NULL);
-	if (link < 0)
-		return -errno;
-	if (wh_pin_path(folder, bpf_dir, "links") || (mkdir(folder, 0700) && errno != EEXIST))
-		return -errno;
-	return bpf_obj_pin(link, path) ? -errno : 0;
+	return link < 0 ? -errno : wh_pin_link(link, bpf_dir, path);
 }
 
 /* --- clsact ----------------------------------------------------------------------------------------------- */
@@ -202,18 +160,6 @@ static int detach_clsact(const char *bpf_dir, bool egress, enum wh_family family
 
 /* --- either ----------------------------------------------------------------------------------------------- */
 
-static int remove_link(const char *path)
-{
-	_cleanup_close_ int link = bpf_obj_get(path);
-	int err = 0;
-
-	if (link < 0)
-		return -errno;
-	if (bpf_link_detach(link) && errno != ENOLINK)
-		err = -errno;
-	return unlink(path) ? -errno : err;
-}
-
 static int attach_one(int prog, const char *bpf_dir, enum wh_hook hook, enum wh_family family, const char *device,
 		      unsigned ifindex)
 {
@@ -228,7 +174,7 @@ static int attach_one(int prog, const char *bpf_dir, enum wh_hook hook, enum wh_
 	} else if (!err) {
 		err = attach_clsact(prog, bpf_dir, is_egress(hook), family, ifindex);
 		if (!err)
-			remove_link(path); /* of an earlier run that used tcx */
+			wh_pin_link_remove(path); /* of an earlier run that used tcx */
 	}
 	return err;
 }
@@ -257,15 +203,14 @@ int wh_attach(struct wh_programs *p, const char *bpf_dir, enum wh_hook hook, con
 static bool attached_one(const char *bpf_dir, enum wh_hook hook, enum wh_family family, const char *device,
 			 unsigned ifindex, __u32 wanted)
 {
-	_cleanup_close_ int link = -1;
 	char path[WH_PIN_PATH_LEN];
+	unsigned there_at = 0;
 	__u32 there = 0;
 
 	if (wh_pin_link_path(path, bpf_dir, hook, family, device))
 		return false;
-	link = tcx_wanted() ? bpf_obj_get(path) : -1;
-	if (link >= 0)
-		return link_ifindex(link, &there) == ifindex && there == wanted;
+	if (tcx_wanted() && !wh_pin_link_read(path, &there_at, &there))
+		return there_at == ifindex && there == wanted;
 	return wanted && clsact_program(is_egress(hook), family, ifindex) == wanted;
 }
 
@@ -273,7 +218,7 @@ bool wh_attached(struct wh_programs *p, const char *bpf_dir, enum wh_hook hook, 
 		 unsigned l2_len)
 {
 	for (enum wh_family family = 0; family < WH_FAMILIES; family++) {
-		__u32 wanted = program_id(wh_programs_fd(p, hook, family, l2_len));
+		__u32 wanted = wh_program_id(wh_programs_fd(p, hook, family, l2_len));
 
 		if (!attached_one(bpf_dir, hook, family, device, ifindex, wanted))
 			return false;
@@ -288,7 +233,7 @@ static int detach_one(const char *bpf_dir, enum wh_hook hook, enum wh_family fam
 	int err = wh_pin_link_path(path, bpf_dir, hook, family, device);
 
 	if (!err)
-		err = remove_link(path);
+		err = wh_pin_link_remove(path);
 	if (err != -ENOENT)
 		return err;
 	return ifindex ? detach_clsact(bpf_dir, is_egress(hook), family, ifindex) : 0;

@@ -111,6 +111,9 @@ static int reload_all(struct wh_netlink *nl, bool *changed)
 	wh_neighbours_refresh(nl->neighbours, nl->query);
 	nl->stale = nl->routes_stale = false;
 	*changed = true;
+	if (nl->neighbour_ops.lost)
+		nl->neighbour_ops.lost(nl->neighbour_arg);
+	wh_netlink_tell_neighbours(nl);
 	return 0;
 }
 
@@ -140,6 +143,7 @@ static int take_notification(const struct nlmsghdr *nlh, void *data)
 
 	if (changed < 0)
 		nl->stale = true; /* no memory for it: the dump will try again */
+	wh_neighbours_tell(nl, nlh);
 	if (changed > 0 || wh_neighbours_take(nl->neighbours, nlh))
 		batch->changed = true;
 	return MNL_CB_OK;
@@ -264,6 +268,11 @@ void wh_netlink_close(struct wh_netlink *nl)
 int wh_netlink_fd(const struct wh_netlink *nl)
 {
 	return nl->pace.epoll;
+}
+
+bool wh_netlink_is_whole(const struct wh_netlink *nl)
+{
+	return !nl->stale;
 }
 
 uint64_t wh_netlink_overruns(const struct wh_netlink *nl)

@@ -45,11 +45,18 @@ struct wh_link {
 	bool up; /* administratively */
 	bool carrier;
 	uint32_t mtu;
-	uint16_t vlan; /* a VLAN's device: its number; else 0 */
+	char kind[16];	 /* of virtual devices: "veth", "bridge", "vlan"…; else empty */
+	uint16_t vlan;	 /* a VLAN's device: its number; else 0 */
+	unsigned parent; /* a VLAN's device: the one whose frames it tags, if that is in our namespace; else 0 */
+	bool vlan_plain; /* a VLAN's device: its tags are 802.1Q's, and have no priorities */
 };
 
 /* The link of that name, or NULL.  Valid until the next read. */
 const struct wh_link *wh_netlink_link(const struct wh_netlink *nl, const char *name);
+const struct wh_link *wh_netlink_link_at(const struct wh_netlink *nl, unsigned ifindex);
+
+/* Whether VLAN devices that are up, anybody's, stand on the device. */
+bool wh_netlink_has_vlans(const struct wh_netlink *nl, unsigned ifindex);
 
 /* --- addresses -------------------------------------------------------------------------------------------- */
 
@@ -132,5 +139,22 @@ void wh_netlink_each_route(const struct wh_netlink *nl, void (*each)(void *arg, 
 /* The link-layer address of a neighbour, as far as the kernel knows it now; -ENOENT. */
 int wh_netlink_neighbour4(const struct wh_netlink *nl, unsigned ifindex, struct in_addr addr, uint8_t out[ETH_ALEN]);
 int wh_netlink_neighbour6(const struct wh_netlink *nl, unsigned ifindex, struct in6_addr addr, uint8_t out[ETH_ALEN]);
+
+/*
+ * Have each neighbour told that the kernel tells of from now on, any device's; IPv4 addresses as ::ffff:a.b.c.d.
+ * `mac` is NULL where it was asked and did not answer.  After a loss of notifications `lost` is called, and then all
+ * that there are are told again.
+ */
+struct wh_neighbour_ops {
+	void (*told)(void *arg, unsigned ifindex, const struct in6_addr *addr, const uint8_t *mac);
+	void (*lost)(void *arg);
+};
+void wh_netlink_watch_neighbours(struct wh_netlink *nl, const struct wh_neighbour_ops *ops, void *arg);
+
+/* Tell all that there are. 0 or -errno. */
+int wh_netlink_tell_neighbours(struct wh_netlink *nl);
+
+/* Whether nothing is missing from the picture: false from a loss to the next dump. */
+bool wh_netlink_is_whole(const struct wh_netlink *nl);
 
 #endif

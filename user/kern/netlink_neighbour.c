@@ -94,6 +94,45 @@ bool wh_neighbours_take(struct wh_neighbours *n, const struct nlmsghdr *nlh)
 	return changed;
 }
 
+/* --- all of them ------------------------------------------------------------------------------------------ */
+
+void wh_neighbours_tell(const struct wh_netlink *nl, const struct nlmsghdr *nlh)
+{
+	struct wh_neighbour told;
+
+	if (!nl->neighbour_ops.told || wh_neighbour_parse(nlh, &told))
+		return;
+	if (told.has_mac || told.unreachable)
+		nl->neighbour_ops.told(nl->neighbour_arg, told.ifindex, &told.addr, told.has_mac ? told.mac : NULL);
+}
+
+static int tell_dumped(void *arg, const struct nlmsghdr *nlh)
+{
+	wh_neighbours_tell(arg, nlh);
+	return 0;
+}
+
+int wh_netlink_tell_neighbours(struct wh_netlink *nl)
+{
+	char buf[WH_NETLINK_REQUEST_MAX] __attribute__((aligned(NLMSG_ALIGNTO))) = {};
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	if (!nl->neighbour_ops.told)
+		return 0;
+	nlh->nlmsg_type = RTM_GETNEIGH;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ndmsg));
+	return wh_netlink_ask(nl->query, nlh, tell_dumped, nl);
+}
+
+void wh_netlink_watch_neighbours(struct wh_netlink *nl, const struct wh_neighbour_ops *ops, void *arg)
+{
+	nl->neighbour_ops = *ops;
+	nl->neighbour_arg = arg;
+}
+
+/* --- those that were asked for ---------------------------------------------------------------------------- */
+
 void wh_neighbours_refresh(struct wh_neighbours *n, struct mnl_socket *query)
 {
 	for (unsigned i = 0; i < n->n; i++)

@@ -138,18 +138,31 @@ static bool is_bridge_port(const struct nlattr *linkinfo)
 }
 
 /* A VLAN that leaves the tags in its packets ("reorder_hdr off") shows us headers of another length than its device's. */
-static void take_vlan(const struct nlattr *linkinfo, struct wh_link *link)
+static void take_vlan(const struct nlattr *info_data, struct wh_link *link)
 {
-	const struct nlattr *by_type[IFLA_INFO_DATA + 1], *data[IFLA_VLAN_FLAGS + 1];
 	struct ifla_vlan_flags flags = {.flags = VLAN_FLAG_REORDER_HDR};
+	const struct nlattr *data[IFLA_VLAN_PROTOCOL + 1];
+	__be16 protocol = htons(ETH_P_8021Q);
 
-	read_nested(linkinfo, by_type, IFLA_INFO_DATA);
-	if (!is_kind(by_type[IFLA_INFO_KIND], "vlan"))
-		return;
-	read_nested(by_type[IFLA_INFO_DATA], data, IFLA_VLAN_FLAGS);
+	read_nested(info_data, data, IFLA_VLAN_PROTOCOL);
+	get_bytes(data[IFLA_VLAN_PROTOCOL], &protocol, sizeof(protocol));
+	link->vlan_plain = protocol == htons(ETH_P_8021Q) && !data[IFLA_VLAN_EGRESS_QOS];
 	get_bytes(data[IFLA_VLAN_ID], &link->vlan, sizeof(link->vlan));
 	get_bytes(data[IFLA_VLAN_FLAGS], &flags, sizeof(flags));
 	link->steerable = link->steerable && (flags.flags & VLAN_FLAG_REORDER_HDR);
+}
+
+static void take_kind(const struct nlattr *const *attr, struct wh_link *link)
+{
+	const struct nlattr *by_type[IFLA_INFO_DATA + 1];
+
+	read_nested(attr[IFLA_LINKINFO], by_type, IFLA_INFO_DATA);
+	get_name(by_type[IFLA_INFO_KIND], link->kind, sizeof(link->kind));
+	if (strcmp(link->kind, "vlan") != 0)
+		return;
+	take_vlan(by_type[IFLA_INFO_DATA], link);
+	if (!attr[IFLA_LINK_NETNSID]) /* else its number is one of another namespace's */
+		link->parent = get_u32(attr[IFLA_LINK], 0);
 }
 
 static bool has_carrier(unsigned flags, uint8_t operstate)
@@ -203,7 +216,7 @@ static int take_link(struct wh_picture *p, const struct nlmsghdr *nlh, bool *rou
 	l.link.up = info->ifi_flags & IFF_UP;
 	l.link.carrier = has_carrier(info->ifi_flags, get_u8(attr[IFLA_OPERSTATE], 0));
 	l.link.mtu = get_u32(attr[IFLA_MTU], 0);
-	take_vlan(attr[IFLA_LINKINFO], &l.link);
+	take_kind(attr, &l.link);
 	if (is_bridge_port(attr[IFLA_LINKINFO]))
 		l.bridge = get_u32(attr[IFLA_MASTER], 0);
 	changed = wh_picture_put_link(p, &l);

@@ -75,7 +75,8 @@ static bool same_link(const struct wh_picture_link *a, const struct wh_picture_l
 	return a->bridge == b->bridge && x->ifindex == y->ifindex && !strcmp(x->name, y->name) &&
 	       !memcmp(x->mac, y->mac, sizeof(x->mac)) && x->has_mac == y->has_mac &&
 	       x->point_to_point == y->point_to_point && x->up == y->up && x->carrier == y->carrier &&
-	       x->mtu == y->mtu && x->steerable == y->steerable && x->l2_len == y->l2_len;
+	       x->mtu == y->mtu && x->steerable == y->steerable && x->l2_len == y->l2_len && x->parent == y->parent &&
+	       x->vlan_plain == y->vlan_plain;
 }
 
 int wh_picture_put_link(struct wh_picture *p, const struct wh_picture_link *link)

@@ -166,6 +166,9 @@ void wh_neighbour_choose(const struct wh_netlink *nl, unsigned ifindex, const st
 /* A notification: whether it changed the address of a neighbour that somebody asked for, or that it is reachable. */
 bool wh_neighbours_take(struct wh_neighbours *n, const struct nlmsghdr *nlh);
 
+/* Tell who watches all neighbours of one. */
+void wh_neighbours_tell(const struct wh_netlink *nl, const struct nlmsghdr *nlh);
+
 /* Ask the kernel about each of them again. */
 void wh_neighbours_refresh(struct wh_neighbours *n, struct mnl_socket *query);
 
@@ -204,6 +207,8 @@ struct wh_netlink {
 	uint64_t routes_version;
 	void (*changed)(void *arg);
 	void *arg;
+	struct wh_neighbour_ops neighbour_ops; /* nobody's where `told` is NULL */
+	void *neighbour_arg;
 };
 
 #define WH_NETLINK_MESSAGE_MAX 65536 /* of a datagram that comes */

@@ -22,6 +22,23 @@ const struct wh_link *wh_netlink_link(const struct wh_netlink *nl, const char *n
 	return NULL;
 }
 
+const struct wh_link *wh_netlink_link_at(const struct wh_netlink *nl, unsigned ifindex)
+{
+	const struct wh_picture_link *there = wh_picture_find_link(&nl->picture, ifindex);
+
+	return there ? &there->link : NULL;
+}
+
+bool wh_netlink_has_vlans(const struct wh_netlink *nl, unsigned ifindex)
+{
+	const struct wh_picture_link *links = nl->picture.links.items;
+
+	for (size_t i = 0; i < nl->picture.links.n; i++)
+		if (links[i].link.parent == ifindex && links[i].link.up)
+			return true;
+	return false;
+}
+
 /* --- addresses -------------------------------------------------------------------------------------------- */
 
 static bool is_ready(const struct wh_picture_addr *a)

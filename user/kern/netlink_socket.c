@@ -60,6 +60,7 @@ struct answer {
 	int (*take)(void *arg, const struct nlmsghdr *nlh);
 	void *arg;
 	uint32_t seq;
+	bool dump; /* is complete only when that is said: not all of the kernel's answers are marked as several */
 	bool complete;
 	bool interrupted; /* the tables changed under the dump */
 	int err;	  /* the first */
@@ -90,7 +91,7 @@ static void take_datagram(struct answer *answer, const void *buf, int len)
 			answer->complete = true;
 		} else {
 			err = answer->err ? 0 : answer->take(answer->arg, nlh);
-			answer->complete = !(nlh->nlmsg_flags & NLM_F_MULTI);
+			answer->complete = !answer->dump && !(nlh->nlmsg_flags & NLM_F_MULTI);
 		}
 		if (err < 0 && !answer->err)
 			answer->err = err;
@@ -101,7 +102,8 @@ int wh_netlink_ask(struct mnl_socket *query, struct nlmsghdr *request, int (*tak
 		   void *arg)
 {
 	static uint32_t last_seq;
-	struct answer answer = {.take = take, .arg = arg, .seq = ++last_seq};
+	struct answer answer = {
+		.take = take, .arg = arg, .seq = ++last_seq, .dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP};
 	_cleanup_free_ char *buf = malloc(WH_NETLINK_MESSAGE_MAX);
 
 	if (!buf)

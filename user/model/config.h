@@ -28,6 +28,8 @@
 #define WH_FILE_LEN 128
 
 enum wh_firewall_choice { WH_CONF_FIREWALL_KERNEL, WH_CONF_FIREWALL_UNTRACKED, WH_CONF_FIREWALL_BYPASS };
+/* Where packets of known flows are carried: in the driver where that is known to go well, there wherever it can be, never there. */
+enum wh_accel { WH_ACCEL_AUTO, WH_ACCEL_XDP, WH_ACCEL_TC };
 enum wh_nat { WH_NAT_MASQUERADE, WH_NAT_NONE };
 enum wh_nat6 { WH_NAT6_AUTO, WH_NAT6_NPT, WH_NAT6_MASQUERADE, WH_NAT6_NONE };
 enum wh_filtering { WH_FILTER_ADDRESS_AND_PORT, WH_FILTER_ENDPOINT_INDEPENDENT };
@@ -115,9 +117,10 @@ struct wh_conf_wan {
 	uint32_t weight; /* 1..1000 */
 	uint16_t port_first;
 	uint16_t port_last;
-	unsigned profile; /* index into profiles */
-	bool metered;	  /* used only by classes that name it */
-	uint64_t up_bps;  /* its bandwidth, bits a second; 0: not known */
+	unsigned profile;    /* index into profiles */
+	bool metered;	     /* used only by classes that name it */
+	enum wh_accel accel; /* its own, or the global one */
+	uint64_t up_bps;     /* its bandwidth, bits a second; 0: not known */
 	uint64_t down_bps;
 	struct wh_conf_quota quota;
 	struct wh_conf_failback failback; /* its own, or the global one */
@@ -215,7 +218,9 @@ struct wh_conf_match {
 
 struct wh_config {
 	char lan[WH_MAX_LANS - 1][IFNAMSIZ];
+	enum wh_accel lan_accel[WH_MAX_LANS - 1]; /* its own, or the global one */
 	unsigned n_lans;
+	enum wh_accel accel; /* the global one */
 	enum wh_firewall_choice firewall;
 	bool firewall_recheck; /* show flows to the kernel once more when its ruleset changed */
 	bool boot_closed;      /* nothing goes from a LAN to a WAN while the data plane is not there */
