@@ -69,11 +69,14 @@ static __always_inline reply_key_t reply_key(const flow_key_t *flow, const addr_
 COLD int reply_remove(const flow_key_t *flow, const addr_t *external, __u64 pin_word)
 {
 	union wh_pin pin = {.word = pin_word};
-	reply_key_t key;
+	reply_key_t key = {.proto = flow ? flow->proto : 0, .wan = pin.wan};
 
 	if (!flow || !external)
 		return 0;
-	key = reply_key(flow, external, pin);
+	key.external_port_be = pin.external_port;
+	key.remote_port_be = flow->dport_be;
+	key.external_be = *external;
+	key.remote_be = flow->dst_be;
 	bpf_map_delete_elem(&wh_replies, &key);
 	return 0;
 }
