@@ -9,6 +9,7 @@
 #include "client.h"
 #include "count.h"
 #include "lease.h"
+#include "tick.h"
 
 /* Who sent the packet and what it is to be. */
 struct origin {
@@ -124,7 +125,7 @@ static __always_inline void flow_init(flow_t *flow, const struct origin *from, _
 				      const struct lease *lease)
 {
 	struct wh_steer *all = steer_global();
-	__u64 now_ns = bpf_ktime_get_ns();
+	__u64 now_ns = tick_now_ns();
 
 	flow->pin.wan = wan_number;
 	flow->pin.external_port = lease->port_be;

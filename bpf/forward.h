@@ -165,7 +165,7 @@ APART int forward_out(struct __sk_buff *skb, struct packet *p, struct route *r)
 		return -WH_REASON_TOO_BIG;
 	if (is_external(wan, &p->dst_be))
 		out.hop = 0; /* counted down on its way back in */
-	reason = lane && lane->up.price ? rate_pay(&lane->up, line_len, r->now_ns, &p->leave_ns) : 0;
+	reason = lane && lane->up.price ? rate_pay(&lane->up, line_len, bpf_ktime_get_ns(), &p->leave_ns) : 0;
 	if (reason)
 		return reason;
 	flow_refresh(p, r, line_len);

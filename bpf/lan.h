@@ -27,9 +27,9 @@ static __always_inline struct wh_lan *lan_of(const struct __sk_buff *skb, __u8 *
 /* The kernel brought this peer to the client itself (a port forward, a VPN): what goes back is the kernel's. */
 APART int is_foreign(const struct packet *p, __u32 lan)
 {
-	__u64 now_ns = bpf_ktime_get_ns();
 	pending_t *pending = p->proto == IPPROTO_TCP ? NULL : pending_find(p);
 	flow_key_t key = flow_key(p);
+	__u64 now_ns = tick_now_ns();
 	flow_t flow = {};
 
 	if (!pending || !(pending->flags & WH_FLOW_FOREIGN))

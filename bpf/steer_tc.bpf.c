@@ -52,7 +52,7 @@ int wh_lan_in(struct __sk_buff *skb)
 	verdict = parse(skb, p);
 	if (verdict)
 		return give_up(verdict);
-	r.now_ns = bpf_ktime_get_ns();
+	r.now_ns = tick_now_ns();
 	verdict = lan_in(skb, p, &r);
 	if (verdict >= VERDICT_NEXT)
 		return verdict;
@@ -138,7 +138,7 @@ int wh_wan_out(struct __sk_buff *skb)
 	if (!wan)
 		return VERDICT_NEXT;
 	r.via = number;
-	r.now_ns = bpf_ktime_get_ns();
+	r.now_ns = tick_now_ns();
 	verdict = parse(skb, p);
 	if (verdict && verdict != -WH_REASON_KERNEL_PROTO)
 		return ctx_is_forwarded(skb) ? give_up(verdict) : VERDICT_NEXT;
