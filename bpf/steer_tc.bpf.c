@@ -4,6 +4,8 @@
  *
  *	parse → flow → (first packet: route, classify, select, the kernel's firewall, bind) → masks → translate → forward
  *
+ * Most packets of known flows take the short way of fast.h, on these hooks and on XDP (steer_xdp.bpf.c) alike.
+ *
  * wh_lan_in    LAN device, ingress     a client's packet: out by its flow's WAN                          lan.h
  * wh_lan_out   LAN device, egress      what the kernel itself brings to clients: noted, DNS answers wait;
  *                                      what one client sends to another's external end: opened  lan.h, hairpin.h
