@@ -183,8 +183,10 @@ static __always_inline int flow_bind(const struct packet *p, const struct origin
 			bind->home = wan_number;
 	}
 	reason = flow_insert(p, from, wan_number, wan, &lease, bind);
-	if (reason && bind)
-		bind_release(bind);
+	if (bind && !reason)
+		bind->used = 1;
+	else if (bind)
+		bind_release(p);
 	return reason;
 }
 

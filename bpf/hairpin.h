@@ -35,10 +35,10 @@ static __always_inline int mapping_find(const struct packet *p, __u32 number, st
 	    !addr_equal(&p->dst_be, &wan_ip(wan)->addr_be))
 		return 0;
 	port = bpf_map_lookup_elem(&wh_ports, &key);
-	if (!port || port->freed_s)
+	if (!port || port->holding.freed)
 		return 0;
-	h->inside_be = port->holder.addr_be;
-	h->port_be = port->holder.port_be;
+	h->inside_be = port->addr_be;
+	h->port_be = port->holding.port_be;
 	h->wan = number;
 	return 1;
 }

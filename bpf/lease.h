@@ -22,6 +22,9 @@ struct making {
 	reply_t reply;
 	flow_key_t key;
 	struct lease lease;
+	reply_key_t leaving; /* of a flow that moves: where its answers are found so far; or zeros, where nothing is */
+	__u8 moves;
+	__u8 has_left; /* that entry was taken out to make room */
 };
 
 struct {
@@ -48,11 +51,31 @@ static __always_inline struct making *making_get(void)
 	return m;
 }
 
+#define ROOM_TRIES 16
+
+/*
+ * For a flow that moves there is no room for a second entry: the one that it leaves goes first.  An answer that comes
+ * between the two is nobody's.  Another CPU may take the room, for a flow that moves, too, or for one that it has to
+ * refuse, and gives it back in a moment; where that takes longer than these tries, the flow has no entry until its next
+ * packet (reclass.h).
+ */
+static __always_inline int reply_swap(struct making *m, const reply_key_t *key)
+{
+	int err = -E2BIG;
+
+	if (!bpf_map_delete_elem(&wh_replies, &m->leaving))
+		m->has_left = 1;
+	for (int i = 0; i < ROOM_TRIES && err == -E2BIG; i++)
+		err = bpf_map_update_elem(&wh_replies, key, &m->reply, BPF_NOEXIST);
+	return err;
+}
+
 /* The reply that is being made. */
 COLD int reply_insert(const struct packet *p, __u32 wan_number, const struct lease *lease)
 {
 	struct making *m = making_there();
 	reply_key_t key = {.wan = wan_number};
+	int err;
 
 	if (!p || !lease || !m)
 		return -E2BIG;
@@ -61,7 +84,8 @@ COLD int reply_insert(const struct packet *p, __u32 wan_number, const struct lea
 	key.remote_port_be = p->dport_be;
 	key.external_port_be = lease->port_be;
 	key.proto = p->proto;
-	return bpf_map_update_elem(&wh_replies, &key, &m->reply, BPF_NOEXIST);
+	err = bpf_map_update_elem(&wh_replies, &key, &m->reply, BPF_NOEXIST);
+	return err == -E2BIG && m->moves ? reply_swap(m, &key) : err;
 }
 
 /* Why the reply's entry could not be made: no room, or (of a tuple that should be free) a race. */

@@ -32,99 +32,93 @@ static __always_inline __u32 destination_wan(const struct packet *p, const flow_
 /* --- moving --------------------------------------------------------------------------------------------- */
 
 /*
- * The flow's binding for WAN `to`, counted in: a flow that was translated is counted already.  *bind is NULL
- * where its port is not translated there.
+ * What is known of the client where its answers come so far: at egress the frame no longer says who sent it.  Where
+ * another CPU has just taken that entry out, the kernel is asked for the MAC until the client's next frame.
  */
-static __always_inline int move_bind(const struct packet *p, const flow_t *flow, const struct lease *lease,
-				     struct wh_bind **bind)
+static __always_inline void reply_carry(const struct packet *p, flow_t *flow, union wh_pin old, struct making *m)
 {
-	bind_key_t key = bind_key(p);
-	int reason = -WH_REASON_RACE;
+	reply_t *old_reply = reply_at(&m->key, &flow->external_be, old.word);
 
-	*bind = NULL;
-	if (!needs_bind(p, lease))
-		return 0;
-	*bind = flow->flags & WH_FLOW_NAT ? bpf_map_lookup_elem(&wh_binds, &key) : bind_get(p, &reason);
-	return *bind ? 0 : reason;
-}
-
-/*
- * After the move: the endpoint's home is where its flow went, unless only its destination sent it there; who is no
- * longer translated is counted out.
- */
-static __always_inline void settle_bind(const struct packet *p, const flow_t *flow, struct wh_bind *bind, __u8 was_nat)
-{
-	bind_key_t key = bind_key(p);
-
-	if (bind) {
-		if (destination_wan(p, flow) >= WH_MAX_WANS)
-			bind->home = flow->pin.wan;
-	} else if (was_nat) {
-		bind = bpf_map_lookup_elem(&wh_binds, &key);
-		if (bind)
-			bind_release(bind);
+	m->moves = 1;
+	if (old_reply) {
+		m->leaving = reply_key(&m->key, &flow->external_be, old);
+		__builtin_memcpy(m->reply.client_mac, old_reply->client_mac, ETH_ALEN);
+		m->reply.neighbours = old_reply->neighbours;
+	}
+	/* Looked at last: the element may be another flow's by now. */
+	if (!old_reply || !addr_equal(&old_reply->client_be, &p->src_be)) {
+		m->reply.neighbours = neighbours_of(flow->lan) - 1;
+		flow->mac_tag = ~flow->mac_tag;
 	}
 }
 
-/* Enter the flow for its answers on WAN `to` and change its pin; -reason with nothing changed. */
+/*
+ * Enter the flow for its answers on WAN `to` and change its pin; -reason with nothing changed.  In a full table the old
+ * entry may be gone all the same: then the flow's next packet is made to look.
+ */
 static __always_inline int move_pin(const struct packet *p, flow_t *flow, union wh_pin old, __u32 to,
 				    const struct wh_wan *wan, struct wh_bind *bind, struct making *m)
 {
 	struct origin from = {.lan = flow->lan, .class = flow->class, .flags = flow->flags & FLOW_OWN_FLAGS};
 	union wh_pin next = {.wan = to, .generation = old.generation + 1};
-	reply_t *old_reply;
 	int reason;
 
 	reply_init(p, &from, &m->reply);
-	/* At egress the frame no longer knows who sent it: the old reply's entry does. */
-	old_reply = reply_at(&m->key, &flow->external_be, old.word);
-	if (old_reply) {
-		__builtin_memcpy(m->reply.client_mac, old_reply->client_mac, ETH_ALEN);
-		m->reply.neighbours = old_reply->neighbours;
-	}
+	reply_carry(p, flow, old, m);
 	reason = lease_take(p, to, wan, bind, &m->lease);
-	if (reason)
-		return reason;
-	next.external_port = m->lease.port_be;
-	reason = pin_replace(flow, old, next);
-	if (reason)
-		reply_delete(&m->key, &m->lease.external_be, next);
+	if (!reason) {
+		next.external_port = m->lease.port_be;
+		reason = pin_replace(flow, old, next);
+		if (reason)
+			reply_delete(&m->key, &m->lease.external_be, next);
+	}
+	if (reason && m->has_left)
+		flow->policy = ~flow->policy;
 	return reason;
+}
+
+/* After the move the endpoint's home is where its flow went, unless only its destination sent it there. */
+static __always_inline void settle_bind(const struct packet *p, const flow_t *flow, struct wh_bind *bind)
+{
+	bind->used = 1;
+	if (destination_wan(p, flow) >= WH_MAX_WANS)
+		bind->home = flow->pin.wan;
 }
 
 /*
  * Bring a flow from where `old` says to WAN `to` (perhaps its own, under a new address).  The new reply's entry stands
- * before the pin changes and the old one goes after, so an answer finds its way at any moment.  external_be follows
- * the pin by a moment: a packet on another CPU that falls between takes the address for changed, fails to enter
- * the reply a second time and is dropped as a race.
+ * before the pin changes and the old one goes after, so an answer finds its way at any moment, unless the table is
+ * full.  external_be follows the pin by a moment: a packet on another CPU that falls between takes the address for
+ * changed, fails to enter the reply a second time and is dropped as a race.
  */
 static __always_inline int flow_rebind(const struct packet *p, flow_t *flow, union wh_pin old, __u32 to,
 				       const struct wh_wan *wan)
 {
 	__u8 own_flags = flow->flags & FLOW_OWN_FLAGS, was_nat = flow->flags & WH_FLOW_NAT;
 	struct making *m = making_get();
-	struct wh_bind *bind;
+	struct wh_bind *bind = NULL;
 	int reason;
 
 	if (!m)
 		return -WH_REASON_RACE;
 	m->key = flow_key(p);
 	reason = lease_begin(p, to, wan, own_flags, &m->lease);
-	if (!reason)
-		reason = move_bind(p, flow, &m->lease, &bind);
+	if (!reason && needs_bind(p, &m->lease))
+		bind = bind_get(p, &reason);
 	if (reason)
 		return reason;
 	reason = move_pin(p, flow, old, to, wan, bind, m);
-	if (reason) {
-		if (bind && !was_nat)
-			bind_release(bind);
-		return reason;
+	if (!reason) {
+		flow->external_be = m->lease.external_be;
+		flow->flags = own_flags | m->lease.flags;
+		bpf_map_delete_elem(&wh_replies, &m->leaving);
+		if (bind)
+			settle_bind(p, flow, bind);
 	}
-	reply_delete(&m->key, &flow->external_be, old);
-	flow->external_be = m->lease.external_be;
-	flow->flags = own_flags | m->lease.flags;
-	settle_bind(p, flow, bind, was_nat);
-	return 0;
+	/* Held in vain; or it was counted before, and is so twice now, or once too often because it needs none here. */
+	if (reason ? bind != NULL : was_nat)
+		bind_release(p);
+	return reason;
 }
 
 /* 0: the flow is there now; or -reason. */

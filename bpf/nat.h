@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * nat.h: bindings of internal endpoints to external ports.
+ * nat.h: bindings of internal endpoints to external ports.  A binding is made for its first user and goes with its
+ * last one.
  *
  * A port belongs to one endpoint (wh_ports is the reservation), an endpoint shows the same port to everyone
  * (RFC 4787 REQ-1).  Only where a WAN's ports have run out, TCP flows share ports between destinations; the
@@ -31,29 +32,92 @@ static __always_inline bind_key_t bind_key(const struct packet *p)
 	return key;
 }
 
-/*
- * Count a flow in.  A binding that the sweep has marked is saved; one that is being deleted is not to be used.  The
- * element may have been deleted and reused between look-up and count only if this CPU stalled for a whole slice of
- * the sweep; then one binding keeps a user too many and lives until the restart.
- */
-static __always_inline int bind_hold(struct wh_bind *bind)
-{
-	__u32 users = *(volatile __u32 *)&bind->users, gone = WH_BIND_DYING | WH_BIND_GONE;
+/* So many CPUs may count themselves in or out of one binding at once before one of them gives up. */
+#define HOLD_TRIES 8
 
-	if (users == gone)
-		return __sync_val_compare_and_swap(&bind->users, gone, 1) == gone ? 0 : -WH_REASON_RACE;
-	if (users == WH_BIND_DEAD)
-		return -WH_REASON_RACE;
-	if (__sync_fetch_and_add(&bind->users, 1) & WH_BIND_GONE) {
-		__sync_fetch_and_add(&bind->users, -1);
-		return -WH_REASON_RACE;
+/* Count a user in, unless the binding is being deleted. */
+static __always_inline int bind_count_in(struct wh_bind *bind)
+{
+	for (int i = 0; i < HOLD_TRIES; i++) {
+		__u32 users = *(volatile __u32 *)&bind->users;
+
+		if (users == WH_BIND_DEAD)
+			break;
+		if (__sync_val_compare_and_swap(&bind->users, users, users + 1) == users)
+			return 0;
 	}
-	return 0;
+	return -WH_REASON_RACE;
 }
 
-static __always_inline void bind_release(struct wh_bind *bind)
+/*
+ * Hold a binding that was looked up.  Between look-up and count it may have been deleted, and its memory given to
+ * another endpoint; a second look-up tells, because what has a user stays.  The worst outcome: that other endpoint's
+ * last flow ends before we have counted ourselves out, and its binding stands without users until its next session.
+ */
+static __always_inline int bind_hold(struct wh_bind *bind, const bind_key_t *key)
 {
+	struct wh_bind *still;
+
+	if (bind_count_in(bind))
+		return -WH_REASON_RACE;
+	still = bpf_map_lookup_elem(&wh_binds, key);
+	if (still && still == bind)
+		return 0;
 	__sync_fetch_and_add(&bind->users, -1);
+	return -WH_REASON_RACE;
+}
+
+/*
+ * A port that its binding gives up goes to nobody for a while (RFC 6888 REQ-8): what was on its way to the one would
+ * reach the other.  TCP's are freed at once: its flows were kept until they were over; and so is what nobody outside
+ * has seen yet.
+ */
+static __always_inline void release_ports(const bind_key_t *key, const struct wh_bind *bind)
+{
+	__u32 waits = bind->used && key->proto != IPPROTO_TCP;
+	struct wh_port_key at = {.proto = key->proto};
+	port_t *port;
+
+	for (int wan = 0; wan < WH_MAX_WANS; wan++) {
+		at.port_be = bind->port_be[wan];
+		at.wan = wan;
+		if (!at.port_be)
+			continue;
+		port = waits ? bpf_map_lookup_elem(&wh_ports, &at) : NULL;
+		if (port)
+			port->holding.freed = WH_PORT_FREED(bpf_ktime_get_ns() / 1000000000ULL);
+		else
+			bpf_map_delete_elem(&wh_ports, &at);
+	}
+}
+
+/*
+ * Count one's own use out.  The last user deletes the binding, and does so before its flow is deleted: whoever finds
+ * room for a flow finds room for its binding.
+ */
+static __always_inline void bind_drop(const bind_key_t *key)
+{
+	struct wh_bind *bind = bpf_map_lookup_elem(&wh_binds, key);
+
+	if (!bind || __sync_fetch_and_add(&bind->users, -1) != 1)
+		return;
+	/* A new session on another CPU may have counted itself in meanwhile. */
+	if (__sync_val_compare_and_swap(&bind->users, 0, WH_BIND_DEAD) != 0)
+		return;
+	release_ports(key, bind);
+	bpf_map_delete_elem(&wh_binds, key);
+}
+
+/* The same for who holds it for a packet. Always 0. */
+COLD int bind_release(const struct packet *p)
+{
+	bind_key_t key;
+
+	if (!p)
+		return 0;
+	key = bind_key(p);
+	bind_drop(&key);
+	return 0;
 }
 
 /* The endpoint's binding, made if there is none, with this flow counted in; *reason is set where NULL is returned. */
@@ -62,18 +126,21 @@ static __always_inline struct wh_bind *bind_get(const struct packet *p, int *rea
 	bind_key_t key = bind_key(p);
 	struct wh_bind *bind = bpf_map_lookup_elem(&wh_binds, &key);
 
+	*reason = 0;
 	if (!bind) {
-		struct wh_bind fresh = {.home = WH_WAN_NONE};
+		struct wh_bind fresh = {.users = 1, .home = WH_WAN_NONE};
+		int err = bpf_map_update_elem(&wh_binds, &key, &fresh, BPF_NOEXIST);
 
-		/* Another CPU may have been first: then its element is found below. */
-		bpf_map_update_elem(&wh_binds, &key, &fresh, BPF_NOEXIST);
 		bind = bpf_map_lookup_elem(&wh_binds, &key);
+		if (bind && !err)
+			return bind;
+		/* Another CPU may have been first: then its element serves both. */
 		if (!bind) {
-			*reason = -WH_REASON_TABLE_FULL;
+			*reason = err == -E2BIG ? -WH_REASON_TABLE_FULL : -WH_REASON_RACE;
 			return NULL;
 		}
 	}
-	*reason = bind_hold(bind);
+	*reason = bind_hold(bind, &key);
 	return *reason ? NULL : bind;
 }
 
@@ -88,11 +155,14 @@ static __always_inline __u16 port_in_range(const struct wh_wan *wan, __u32 rando
 static __always_inline int port_retake(const struct wh_port_key *key, const port_t *wanted)
 {
 	port_t *port = bpf_map_lookup_elem(&wh_ports, key);
-	__u32 freed_s = port ? *(volatile __u32 *)&port->freed_s : 0;
+	union wh_holding was;
 
-	return freed_s && freed_s != WH_PORT_GONE && addr_equal(&port->holder.addr_be, &wanted->holder.addr_be) &&
-	       port->holder.port_be == wanted->holder.port_be &&
-	       __sync_val_compare_and_swap(&port->freed_s, freed_s, 0) == freed_s;
+	if (!port)
+		return 0;
+	was.word = *(volatile __u32 *)&port->holding.word;
+	return was.freed != WH_PORT_IN_USE && was.freed != WH_PORT_GONE && was.port_be == wanted->holding.port_be &&
+	       addr_equal(&port->addr_be, &wanted->addr_be) &&
+	       __sync_val_compare_and_swap(&port->holding.word, was.word, wanted->holding.word) == was.word;
 }
 
 /*
@@ -102,7 +172,7 @@ static __always_inline int port_retake(const struct wh_port_key *key, const port
 static __always_inline __be16 port_reserve(const struct packet *p, __u32 wan_number, const struct wh_wan *wan)
 {
 	struct wh_port_key key = {.proto = p->proto, .wan = wan_number};
-	port_t holder = {.holder = bind_key(p)};
+	port_t holder = {.addr_be = p->src_be, .holding.port_be = p->sport_be};
 	__u16 port = bpf_ntohs(p->sport_be);
 	int err;
 

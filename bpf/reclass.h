@@ -9,6 +9,7 @@
 #include "move.h"
 
 #define FORBIDDEN 1
+#define UNANSWERED 2 /* its answers find no entry (move.h): it is to be moved, even to where it is */
 
 /* By which LAN the flow's packets come, as classify() wants it. */
 static __always_inline __u32 flow_in(const struct __sk_buff *skb, const flow_t *flow)
@@ -17,16 +18,16 @@ static __always_inline __u32 flow_in(const struct __sk_buff *skb, const flow_t *
 }
 
 /*
- * Give the flow its class of now.  0; FORBIDDEN: and the WAN that it is on is not for it; or -reason: its packets are
- * not to go anywhere.  Of the last two each further packet is asked again, so that a flow which has nowhere to go now
- * goes on as soon as it has.
+ * Give the flow its class of now.  0; FORBIDDEN: and the WAN that it is on is not for it; UNANSWERED; or -reason: its
+ * packets are not to go anywhere.  But for 0 each further packet is asked again, so that a flow which has nowhere to go
+ * now goes on as soon as it has.
  */
 COLD int flow_reclass(const struct packet *p, __u32 in, __u32 mark)
 {
 	flow_t *flow = p ? flow_find(p) : NULL;
 	struct wh_steer *all = steer_global();
+	reply_t *reply = flow ? reply_find(p, flow) : NULL;
 	__u32 policy, verdict;
-	reply_t *reply;
 	int reason;
 
 	if (!flow || !all)
@@ -37,7 +38,6 @@ COLD int flow_reclass(const struct packet *p, __u32 in, __u32 mark)
 	if (reason && reason != -WH_REASON_KERNEL_CLASS) /* what we carry already the kernel knows nothing of */
 		return reason;
 	if (flow->class != CLASS_OF(verdict)) {
-		reply = reply_find(p, flow);
 		flow->class = CLASS_OF(verdict);
 		if (reply)
 			reply->class = CLASS_OF(verdict);
@@ -45,6 +45,8 @@ COLD int flow_reclass(const struct packet *p, __u32 in, __u32 mark)
 	flow->line = LINE_OF(verdict);
 	if (!reason && !is_allowed(flow->class, flow->pin.wan) && destination_wan(p, flow) != flow->pin.wan)
 		return FORBIDDEN;
+	if (!reply)
+		return UNANSWERED;
 	flow->policy = policy;
 	return 0;
 }

@@ -106,6 +106,10 @@ static __always_inline int flow_check(struct __sk_buff *skb, const struct packet
 			return verdict < 0 ? verdict : -WH_REASON_NO_WAN;
 		if (verdict == FORBIDDEN)
 			return flow_expel(skb, p, r, &choice, settled);
+		if (verdict == UNANSWERED)
+			flow_move(p, r->pin.word, r->pin.wan);
+		if (verdict == UNANSWERED && route_read(r))
+			return -WH_REASON_NO_WAN;
 	}
 	may_stay = (choice.keep & here) && source_stands(r->wan, &p->src_be, r->flow->flags, &r->flow->external_be);
 	if (may_stay && (choice.stay & here))

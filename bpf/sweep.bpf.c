@@ -58,15 +58,13 @@ static __always_inline void flow_delete(const flow_key_t *key, const flow_t *flo
 	bind_key_t bind_key = {.addr_be = key->src_be, .port_be = key->sport_be, .proto = key->proto};
 	__u8 translated = flow->flags & WH_FLOW_NAT, flags = flow->flags;
 	addr_t external = flow->external_be;
-	struct wh_bind *bind;
 
 	if (!(flags & WH_FLOW_FOREIGN))
 		reply_delete(key, &external, pin);
+	if (translated)
+		bind_drop(&bind_key);
 	bpf_map_delete_elem(&wh_flows, key);
 	client_leave(&key->src_be, flags);
-	bind = translated ? bpf_map_lookup_elem(&wh_binds, &bind_key) : NULL;
-	if (bind)
-		bind_release(bind);
 }
 
 /* Before Linux 6.2 a key must stand on the function's own stack.  No key: one of zeros, which nobody has. */
@@ -137,57 +135,9 @@ COLD int reset_flow(const flow_key_t *form_key, __u64 now_ns)
 	return 1;
 }
 
-/*
- * A port that its binding gives up goes to nobody for a while (RFC 6888 REQ-8): what was on its way to the one would
- * reach the other.  TCP's are freed at once: its flows were kept until they were over.
- */
-static __always_inline void release_ports(const bind_key_t *key, const struct wh_bind *bind, __u64 now_ns)
+static __always_inline int is_waiting(__u16 freed, __u64 now_ns, __u64 timer_ns)
 {
-	struct wh_port_key at = {.proto = key->proto};
-	port_t *port;
-
-	for (int wan = 0; wan < WH_MAX_WANS; wan++) {
-		at.port_be = bind->port_be[wan];
-		at.wan = wan;
-		if (!at.port_be)
-			continue;
-		port = key->proto == IPPROTO_TCP ? NULL : bpf_map_lookup_elem(&wh_ports, &at);
-		if (port)
-			port->freed_s = now_ns / 1000000000ULL;
-		else
-			bpf_map_delete_elem(&wh_ports, &at);
-	}
-}
-
-/*
- * A binding without users: 0 → dying → gone → dead and deleted, a call each, so that no packet that looked it up
- * before is still about to use it when its memory goes.  Until it is dead, a new session takes it back.
- */
-COLD int expire_bind(const bind_key_t *form_key, __u64 now_ns)
-{
-	bind_key_t own = key_copy(form_key), *key = &own;
-	struct wh_bind *bind = bpf_map_lookup_elem(&wh_binds, key);
-	sweep_t *form = sweep_form();
-	__u32 users;
-
-	if (!bind || !form)
-		return 0;
-	users = *(volatile __u32 *)&bind->users;
-	if (users == 0) {
-		__sync_val_compare_and_swap(&bind->users, 0, WH_BIND_DYING);
-	} else if (users == WH_BIND_DYING) {
-		__sync_val_compare_and_swap(&bind->users, WH_BIND_DYING, WH_BIND_DYING | WH_BIND_GONE);
-	} else if (users == (WH_BIND_DYING | WH_BIND_GONE)) {
-		if (__sync_val_compare_and_swap(&bind->users, users, WH_BIND_DEAD) != users)
-			return 0;
-		release_ports(key, bind, now_ns);
-		bpf_map_delete_elem(&wh_binds, key);
-		form->unbound += 1;
-	} else if (users & WH_BIND_DYING && !(users & WH_BIND_GONE)) {
-		/* Used again meanwhile. */
-		__sync_fetch_and_and(&bind->users, ~WH_BIND_DYING);
-	}
-	return 0;
+	return WH_PORT_FREE_S(freed, now_ns / 1000000000ULL) * 1000000000ULL < timer_ns;
 }
 
 COLD int expire_port(const struct wh_port_key *form_key, __u64 now_ns)
@@ -195,12 +145,17 @@ COLD int expire_port(const struct wh_port_key *form_key, __u64 now_ns)
 	struct wh_port_key own = key_copy(form_key), *key = &own;
 	port_t *port = bpf_map_lookup_elem(&wh_ports, key);
 	sweep_t *form = sweep_form();
-	__u32 freed_s = port ? *(volatile __u32 *)&port->freed_s : 0;
+	union wh_holding was, gone;
 
-	if (!freed_s || !form)
+	if (!port || !form)
 		return 0;
-	if (freed_s != WH_PORT_GONE && (now_ns - freed_s * 1000000000ULL < form->timers_ns[WH_TIMER_PORT] ||
-					__sync_val_compare_and_swap(&port->freed_s, freed_s, WH_PORT_GONE) != freed_s))
+	was.word = gone.word = *(volatile __u32 *)&port->holding.word;
+	gone.freed = WH_PORT_GONE;
+	if (was.freed == WH_PORT_IN_USE)
+		return 0;
+	if (was.freed != WH_PORT_GONE &&
+	    (is_waiting(was.freed, now_ns, form->timers_ns[WH_TIMER_PORT]) ||
+	     __sync_val_compare_and_swap(&port->holding.word, was.word, gone.word) != was.word))
 		return 0;
 	bpf_map_delete_elem(&wh_ports, key);
 	form->freed += 1;
@@ -216,7 +171,7 @@ int wh_sweep_run(void *ctx)
 	(void)ctx;
 	if (!form)
 		return 0;
-	form->dying = form->deleted = form->unbound = form->freed = form->reset = 0;
+	form->dying = form->deleted = form->freed = form->reset = 0;
 	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->flows; i++) {
 		flow_key_t key = form->flow[i];
 
@@ -229,11 +184,6 @@ int wh_sweep_run(void *ctx)
 	}
 	if (form->task != WH_SWEEP_EXPIRE)
 		return 0;
-	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->binds; i++) {
-		bind_key_t key = form->bind[i];
-
-		expire_bind(&key, now_ns);
-	}
 	for (__u32 i = 0; i < WH_SWEEP_SLICE && i < form->ports; i++) {
 		struct wh_port_key key = form->port[i];
 

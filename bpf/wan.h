@@ -40,14 +40,14 @@ COLD int from_outside(struct __sk_buff *skb, const struct packet *p, __u32 numbe
 		port = bpf_map_lookup_elem(&wh_ports, &key);
 	if (p->proto == IPPROTO_TCP)
 		mss_clamp(skb, p, wan->mtu);
-	if (port && (port->freed_s || !(wan->flags & WH_WAN_OPEN))) {
+	if (port && (port->holding.freed || !(wan->flags & WH_WAN_OPEN))) {
 		/* Nobody answers it (RFC 5382 REQ-4: our table sees to that), unless the user forwards it. */
 		inbound_note(p, number);
 		ctx_set_mark(skb, WH_MARK_UP);
 		return -WH_REASON_FILTERED;
 	}
 	if (port) {
-		int verdict = send_inside(skb, p, &port->holder.addr_be, port->holder.port_be);
+		int verdict = send_inside(skb, p, &port->addr_be, port->holding.port_be);
 
 		ctx_set_mark(skb, WH_MARK_SHOWN + number);
 		return verdict;

@@ -107,7 +107,7 @@ struct wh_flow {
 struct wh_flow4 {
 	WH_FLOW_FIELDS
 	__be32 external_be; /* the source address that it has on the WAN; no longer the WAN's own: bind again */
-	__u32 pad;
+	__u32 pad[3];	    /* with the key and the kernel's head an element is two cache lines, and touches no third */
 };
 
 struct wh_flow6 {
@@ -182,18 +182,14 @@ struct wh_bind6_key {
 	__u8 pad;
 };
 
-/*
- * `users` counts the flows and carries the sweep's marks in its top bits.  A DYING or GONE binding is still good,
- * and its next user saves it (a GONE one by compare-and-exchange only); a DEAD one must not be used.
- */
-#define WH_BIND_DYING 0x40000000U
-#define WH_BIND_GONE 0x80000000U
-#define WH_BIND_DEAD 0xffffffffU
+#define WH_BIND_DEAD 0xffffffffU /* users: its last user has gone, and it is being deleted */
 
+/* A binding is there as long as it has users, so there are never more bindings than flows. */
 struct wh_bind {
-	__u32 users;
-	__u8 home; /* the WAN that new sessions of the endpoint go by while their class permits it, or WH_WAN_NONE */
-	__u8 pad[3];
+	__u32 users; /* flows, and packets that are opening or moving one */
+	__u8 home;   /* the WAN that new sessions of the endpoint go by while their class permits it, or WH_WAN_NONE */
+	__u8 used;   /* a flow was entered with it: its ports have been seen outside */
+	__u8 pad[2];
 	__u32 port_be
 		[WH_MAX_WANS]; /* external port by WAN number, 0 where it has none; 32 bits for compare-and-exchange */
 };
@@ -205,16 +201,35 @@ struct wh_port_key {
 	__u8 wan;
 };
 
-#define WH_PORT_GONE 0xffffffffU /* freed_s: about to be deleted */
+#define WH_PORT_IN_USE 0
+#define WH_PORT_GONE 0xffff /* about to be deleted */
 
+/*
+ * Seconds of CLOCK_MONOTONIC as they stand in `freed`, where they are neither of these two; and how many have passed
+ * since.  They come round in 18 hours: a port that nobody has swept for so long waits once more.
+ */
+#define WH_PORT_ROUND_S 0xfffe
+#define WH_PORT_FREED(now_s) (1 + (now_s) % WH_PORT_ROUND_S)
+#define WH_PORT_FREE_S(freed, now_s) (((now_s) % WH_PORT_ROUND_S + WH_PORT_ROUND_S + 1 - (freed)) % WH_PORT_ROUND_S)
+
+/* The holder's own port, and when it gave the external one up: taken back and deleted by compare-and-exchange. */
+union wh_holding {
+	struct {
+		__be16 port_be;
+		__u16 freed; /* WH_PORT_IN_USE, WH_PORT_GONE, or WH_PORT_FREED() of when */
+	};
+	__u32 word;
+};
+
+/* The holder's protocol is the key's. */
 struct wh_port4 {
-	struct wh_bind4_key holder;
-	__u32 freed_s; /* seconds of CLOCK_MONOTONIC; 0: in use */
+	__be32 addr_be;
+	union wh_holding holding;
 };
 
 struct wh_port6 {
-	struct wh_bind6_key holder;
-	__u32 freed_s;
+	struct wh_addr6 addr_be;
+	union wh_holding holding;
 };
 
 /* --- what is kept for a moment, in maps that evict the oldest ------------------------------------------- */
@@ -300,12 +315,12 @@ struct wh_client {
 _Static_assert(sizeof(struct wh_flow4_key) == 16 && sizeof(struct wh_flow6_key) == 40, "layout");
 _Static_assert(sizeof(struct wh_reply4_key) == 16 && sizeof(struct wh_reply6_key) == 40, "layout");
 _Static_assert(sizeof(union wh_pin) == 8, "one word");
-_Static_assert(sizeof(struct wh_flow4) == 56 && sizeof(struct wh_flow6) == 64, "layout");
+_Static_assert(sizeof(struct wh_flow4) == 64 && sizeof(struct wh_flow6) == 64, "layout");
 _Static_assert(sizeof(struct wh_reply4) == 32 && sizeof(struct wh_reply6) == 48, "layout");
 _Static_assert(__builtin_offsetof(struct wh_reply, client_mac) % 8 == 0, "one word");
 _Static_assert(sizeof(struct wh_bind4_key) == 8 && sizeof(struct wh_bind6_key) == 20, "layout");
 _Static_assert(sizeof(struct wh_bind) == 40, "layout");
-_Static_assert(sizeof(struct wh_port_key) == 4 && sizeof(struct wh_port4) == 12 && sizeof(struct wh_port6) == 24,
+_Static_assert(sizeof(struct wh_port_key) == 4 && sizeof(struct wh_port4) == 8 && sizeof(struct wh_port6) == 20,
 	       "layout");
 _Static_assert(sizeof(struct wh_pending) == 16, "layout");
 _Static_assert(sizeof(struct wh_fragment4_key) == 16 && sizeof(struct wh_fragment6_key) == 40, "layout");

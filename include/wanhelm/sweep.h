@@ -24,7 +24,7 @@ enum wh_timer {
 };
 
 enum wh_sweep_task {
-	WH_SWEEP_EXPIRE, /* idle flows: live → dying → deleted; bindings without users; ports freed long ago */
+	WH_SWEEP_EXPIRE, /* idle flows: live → dying → deleted; ports freed long ago */
 	WH_SWEEP_RESET,	 /* answered TCP flows on WAN `wan`: live → reset; the controller sends the RST */
 };
 
@@ -35,11 +35,9 @@ enum wh_sweep_task {
 	__u32 wan;     /* in: for WH_SWEEP_RESET */                                                                    \
 	__u32 born_s;  /* in: for the same: only flows born before that second of CLOCK_MONOTONIC */                   \
 	__u32 flows;   /* in: how many of flow[] to look at */                                                         \
-	__u32 binds;   /* in: how many of bind[] */                                                                    \
 	__u32 ports;   /* in: how many of port[] */                                                                    \
 	__u32 dying;   /* out: flows marked */                                                                         \
 	__u32 deleted; /* out: flows deleted */                                                                        \
-	__u32 unbound; /* out: bindings deleted */                                                                     \
 	__u32 freed;   /* out: ports deleted */                                                                        \
 	__u32 reset;   /* out: flows set to WH_FLOW_RESET; done[] says which */                                        \
 	__u32 sweep_pad;                                                                                               \
@@ -53,19 +51,17 @@ struct wh_sweep {
 struct wh_sweep4 {
 	WH_SWEEP_FIELDS
 	struct wh_flow4_key flow[WH_SWEEP_SLICE];
-	struct wh_bind4_key bind[WH_SWEEP_SLICE];
 	struct wh_port_key port[WH_SWEEP_SLICE];
 };
 
 struct wh_sweep6 {
 	WH_SWEEP_FIELDS
 	struct wh_flow6_key flow[WH_SWEEP_SLICE];
-	struct wh_bind6_key bind[WH_SWEEP_SLICE];
 	struct wh_port_key port[WH_SWEEP_SLICE];
 };
 
-_Static_assert(sizeof(struct wh_sweep) == 8 * WH_TIMER_COUNT + 48 + WH_SWEEP_SLICE, "layout");
-_Static_assert(sizeof(struct wh_sweep4) == sizeof(struct wh_sweep) + 28 * WH_SWEEP_SLICE, "layout");
-_Static_assert(sizeof(struct wh_sweep6) == sizeof(struct wh_sweep) + 64 * WH_SWEEP_SLICE, "layout");
+_Static_assert(sizeof(struct wh_sweep) == 8 * WH_TIMER_COUNT + 40 + WH_SWEEP_SLICE, "layout");
+_Static_assert(sizeof(struct wh_sweep4) == sizeof(struct wh_sweep) + 20 * WH_SWEEP_SLICE, "layout");
+_Static_assert(sizeof(struct wh_sweep6) == sizeof(struct wh_sweep) + 44 * WH_SWEEP_SLICE, "layout");
 
 #endif

@@ -7,8 +7,6 @@
 
 #include <bpf/libbpf.h>
 
-#define USERS_MASK (~(WH_BIND_DYING | WH_BIND_GONE))
-
 union flow_key {
 	struct wh_flow4_key v4;
 	struct wh_flow6_key v6;
@@ -249,19 +247,21 @@ static void check_flow(enum wh_family family, const union flow_key *key, struct 
 static void check_bind(enum wh_family family, const union bind_key *key, struct totals *totals)
 {
 	uint8_t proto = family == WH_V4 ? key->v4.proto : key->v6.proto;
-	size_t key_len = family == WH_V4 ? sizeof(key->v4) : sizeof(key->v6);
+	size_t holder_len = family == WH_V4 ? offsetof(struct wh_port4, holding.freed)
+					    : offsetof(struct wh_port6, holding.freed);
 	struct wh_bind bind;
 	union port port;
 
 	assert_int_equal(bpf_map_lookup_elem(lab.t.binds[family], key, &bind), 0);
-	totals->users += bind.users & USERS_MASK;
+	assert_int_not_equal(bind.users, 0);
+	totals->users += bind.users;
 	for (uint8_t wan = 0; wan < WH_MAX_WANS; wan++) {
 		struct wh_port_key at = {.port_be = (__be16)bind.port_be[wan], .proto = proto, .wan = wan};
 
 		if (!bind.port_be[wan])
 			continue;
 		assert_int_equal(bpf_map_lookup_elem(lab.t.ports[family], &at, &port), 0);
-		assert_memory_equal(&port, key, key_len);
+		assert_memory_equal(&port, key, holder_len); /* both begin with address and port */
 		totals->ports++;
 	}
 }
@@ -276,7 +276,7 @@ static unsigned ports_in_use(enum wh_family family)
 	while (!bpf_map_get_next_key(lab.t.ports[family], last, &key)) {
 		last = &key;
 		assert_int_equal(bpf_map_lookup_elem(lab.t.ports[family], &key, &port), 0);
-		n += !(family == WH_V4 ? port.v4.freed_s : port.v6.freed_s);
+		n += (family == WH_V4 ? port.v4.holding.freed : port.v6.holding.freed) == WH_PORT_IN_USE;
 	}
 	return n;
 }

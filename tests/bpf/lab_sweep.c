@@ -33,7 +33,7 @@ static void order(struct wh_sweep *form, enum wh_sweep_task task, unsigned wan)
 	form->task = task;
 	form->wan = wan;
 	form->born_s = UINT32_MAX;
-	form->dying = form->deleted = form->unbound = form->freed = form->reset = 0;
+	form->dying = form->deleted = form->freed = form->reset = 0;
 	memset(form->done, 0, sizeof(form->done));
 }
 
@@ -44,8 +44,6 @@ static void run_sweep(void)
 
 	v4->flows = copy_keys(lab.t.flows[WH_V4], v4->flow, sizeof(v4->flow[0]));
 	v6->flows = copy_keys(lab.t.flows[WH_V6], v6->flow, sizeof(v6->flow[0]));
-	v4->binds = copy_keys(lab.t.binds[WH_V4], v4->bind, sizeof(v4->bind[0]));
-	v6->binds = copy_keys(lab.t.binds[WH_V6], v6->bind, sizeof(v6->bind[0]));
 	v4->ports = copy_keys(lab.t.ports[WH_V4], v4->port, sizeof(v4->port[0]));
 	v6->ports = copy_keys(lab.t.ports[WH_V6], v6->port, sizeof(v6->port[0]));
 	assert_int_equal(wh_programs_sweep(lab.programs, WH_V4), 0);

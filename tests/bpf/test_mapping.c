@@ -165,7 +165,7 @@ static void take_all_ports(uint8_t proto, uint16_t ports[FEW_PORTS])
 /* As if other endpoints held every port of WAN 0 for TCP. */
 static void reserve_all_tcp_ports(void)
 {
-	struct wh_port4 other = {.holder = {.addr_be = htobe32(CLIENT_B + 1), .port_be = 1, .proto = PROTO_TCP}};
+	struct wh_port4 other = {.addr_be = htobe32(CLIENT_B + 1), .holding.port_be = 1};
 
 	for (unsigned i = 0; i < FEW_PORTS; i++) {
 		struct wh_port_key key = {.port_be = htobe16((uint16_t)(FEW_FIRST + i)), .proto = PROTO_TCP};

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * test_sweep.c: the end of flows and bindings: two looks before a flow goes, four before a binding does, and
- * whoever is used in between stays; and the sessions that a switch ends.  Which timer counts: test_timers.c.
+ * test_sweep.c: the end of flows and bindings: two looks before a flow goes, and who is used in between stays; a binding
+ * goes with its last flow; and the sessions that a switch ends.  Which timer counts: test_timers.c.
  */
 #include "harness.h"
 
 #define NEVER (1ULL << 60)
 
-static void expect_done(unsigned dying, unsigned deleted, unsigned unbound)
+static void expect_done(unsigned dying, unsigned deleted)
 {
 	assert_int_equal(lab_form()->dying, dying);
 	assert_int_equal(lab_form()->deleted, deleted);
-	assert_int_equal(lab_form()->unbound, unbound);
 	lab_expect_consistent();
 }
 
-static void sweep_and_expect(unsigned dying, unsigned deleted, unsigned unbound)
+static void sweep_and_expect(unsigned dying, unsigned deleted)
 {
 	lab_sweep(WH_SWEEP_EXPIRE, 0);
-	expect_done(dying, deleted, unbound);
+	expect_done(dying, deleted);
 }
 
 static enum wh_flow_state state_of(const struct packet *p)
@@ -34,17 +33,14 @@ static enum wh_flow_state state_of(const struct packet *p)
 static void test_idle_flow_goes_in_two_steps(void **state)
 {
 	struct packet p = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 53);
-	struct wh_bind bind;
 
 	(void)state;
 	send_out(&p, 0);
 	lab_set_timers(0);
-	sweep_and_expect(1, 0, 0);
+	sweep_and_expect(1, 0);
 	assert_int_equal(state_of(&p), WH_FLOW_DYING);
-	sweep_and_expect(0, 1, 0);
-	assert_int_equal(lab_flows() + lab_replies(), 0);
-	assert_true(lab_bind(&p, &bind));
-	assert_int_equal(bind.users & ~(WH_BIND_DYING | WH_BIND_GONE), 0);
+	sweep_and_expect(0, 1);
+	assert_int_equal(lab_flows() + lab_replies() + lab_binds() + lab_ports(), 0);
 }
 
 static void test_flow_that_is_not_idle_stays(void **state)
@@ -55,7 +51,7 @@ static void test_flow_that_is_not_idle_stays(void **state)
 	(void)state;
 	lab_set_timers(NEVER);
 	for (unsigned i = 0; i < 5; i++)
-		sweep_and_expect(0, 0, 0);
+		sweep_and_expect(0, 0);
 	assert_int_equal(send_out(&p, 0), port);
 }
 
@@ -67,7 +63,7 @@ static void test_packet_revives_a_dying_flow(void **state)
 	(void)state;
 	lab_set_timers(0);
 	for (unsigned i = 0; i < 4; i++) {
-		sweep_and_expect(1, 0, 0);
+		sweep_and_expect(1, 0);
 		assert_int_equal(send_out(&p, 0), port);
 		assert_int_equal(state_of(&p), WH_FLOW_LIVE);
 		answer_in(&p, 0, port, 0);
@@ -82,7 +78,7 @@ static void test_answer_to_a_dying_flow(void **state)
 
 	(void)state;
 	lab_set_timers(0);
-	sweep_and_expect(1, 0, 0);
+	sweep_and_expect(1, 0);
 	answer_in(&p, 0, port, 0);
 }
 
@@ -95,11 +91,11 @@ static void test_many_flows_at_once(void **state)
 		send_out(&p, 0);
 	}
 	lab_set_timers(0);
-	sweep_and_expect(WH_SWEEP_SLICE, 0, 0);
-	sweep_and_expect(0, WH_SWEEP_SLICE, 0);
-	for (unsigned i = 0; i < 4; i++)
-		lab_sweep(WH_SWEEP_EXPIRE, 0);
-	assert_int_equal(lab_binds() + lab_ports(), 0);
+	sweep_and_expect(WH_SWEEP_SLICE, 0);
+	sweep_and_expect(0, WH_SWEEP_SLICE);
+	assert_int_equal(lab_binds(), 0);
+	sweep_and_expect(0, 0);
+	assert_int_equal(lab_ports(), 0);
 }
 
 static void test_untranslated_flow(void **state)
@@ -112,8 +108,8 @@ static void test_untranslated_flow(void **state)
 	r = lab_from_lan(&p);
 	assert_int_equal(r.verdict, VERDICT_REDIRECT);
 	lab_set_timers(0);
-	sweep_and_expect(1, 0, 0);
-	sweep_and_expect(0, 1, 0);
+	sweep_and_expect(1, 0);
+	sweep_and_expect(0, 1);
 	assert_int_equal(lab_flows() + lab_replies(), 0);
 }
 
@@ -124,48 +120,37 @@ static void test_nonsense_in_the_form(void **state)
 
 	(void)state;
 	form->task = WH_SWEEP_EXPIRE;
-	form->flows = form->binds = 0xffffffff;
-	form->dying = form->deleted = form->unbound = 77;
+	form->flows = form->ports = 0xffffffff;
+	form->dying = form->deleted = form->freed = 77;
 	for (unsigned i = 0; i < WH_SWEEP_SLICE; i++)
 		form->flow[i].src_be = i;
 	assert_int_equal(wh_programs_sweep(lab.programs, WH_V4), 0);
-	expect_done(0, 0, 0);
+	expect_done(0, 0);
 	form->task = 77;
 	assert_int_equal(wh_programs_sweep(lab.programs, WH_V4), 0);
 }
 
 /* --- bindings ----------------------------------------------------------------------------------------------- */
 
-static void test_unused_binding_goes_after_three_more_runs(void **state)
+static void test_binding_goes_with_its_last_flow(void **state)
 {
-	struct packet p = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 53);
+	struct packet idle = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 53);
+	struct packet busy = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_2, 53);
+	uint16_t port = send_out(&idle, 0);
+	struct wh_bind bind;
 
 	(void)state;
-	send_out(&p, 0);
+	assert_int_equal(send_out(&busy, 0), port);
 	lab_set_timers(0);
-	lab_sweep(WH_SWEEP_EXPIRE, 0);
-	lab_sweep(WH_SWEEP_EXPIRE, 0);
-	for (unsigned i = 0; i < 3 && lab_binds(); i++)
-		lab_sweep(WH_SWEEP_EXPIRE, 0);
-	assert_int_equal(lab_binds(), 0);
-	assert_int_equal(lab_ports(), 0);
-	assert_int_equal(lab_form()->unbound, 1);
-}
-
-/* A binding never goes in the run that takes its last flow, nor in the one after. */
-static void test_binding_is_not_taken_at_once(void **state)
-{
-	struct packet p = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 53);
-
-	(void)state;
-	send_out(&p, 0);
-	lab_set_timers(0);
-	lab_sweep(WH_SWEEP_EXPIRE, 0);
-	lab_sweep(WH_SWEEP_EXPIRE, 0);
-	assert_int_equal(lab_binds(), 1);
-	lab_sweep(WH_SWEEP_EXPIRE, 0);
-	assert_int_equal(lab_binds(), 1);
-	assert_int_equal(lab_ports(), 1);
+	sweep_and_expect(2, 0);
+	assert_int_equal(send_out(&busy, 0), port);
+	sweep_and_expect(1, 1);
+	assert_true(lab_bind(&busy, &bind));
+	assert_int_equal(bind.users, 1);
+	assert_int_equal(lab_ports_in_use(), 1);
+	sweep_and_expect(0, 1);
+	assert_false(lab_bind(&busy, &bind));
+	assert_int_equal(lab_ports_in_use(), 0);
 }
 
 static void test_binding_in_use_stays(void **state)
@@ -176,35 +161,30 @@ static void test_binding_in_use_stays(void **state)
 	(void)state;
 	lab_set_timers(NEVER);
 	for (unsigned i = 0; i < 8; i++)
-		sweep_and_expect(0, 0, 0);
+		sweep_and_expect(0, 0);
 	assert_int_equal(lab_binds(), 1);
 	assert_int_equal(send_out(&udp, 0), port);
 }
 
-/* A new session while the binding waits for its end: it lives on with its port, or is made anew; never half. */
-static void test_new_session_saves_a_binding(void **state)
+/* A new session while the last flow is on its way out: the endpoint has one binding and one port, and keeps the port. */
+static void test_new_session_at_the_end_of_a_binding(void **state)
 {
-	struct packet first = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_1, 53);
-	struct packet second = lab_packet(PROTO_UDP, CLIENT_A, 5000, REMOTE_2, 53);
+	struct packet first = lab_packet(PROTO_UDP, CLIENT_A, 21000, REMOTE_1, 53);
+	struct packet second = lab_packet(PROTO_UDP, CLIENT_A, 21000, REMOTE_2, 53);
 
 	(void)state;
-	for (unsigned runs = 2; runs < 8; runs++) {
-		struct result r;
+	for (unsigned runs = 0; runs < 4; runs++) {
+		uint16_t port;
 
 		lab_forget_flows();
-		send_out(&first, 0);
+		port = send_out(&first, 0);
 		lab_set_timers(0);
+		lab_form()->timers_ns[WH_TIMER_PORT] = NEVER;
 		for (unsigned i = 0; i < runs; i++)
 			lab_sweep(WH_SWEEP_EXPIRE, 0);
+		assert_int_equal(send_out(&second, 0), port);
 		lab_set_timers(NEVER);
-		r = lab_from_lan(&second);
-		for (unsigned i = 0; i < 4 && r.verdict == VERDICT_DROP; i++) {
-			lab_sweep(WH_SWEEP_EXPIRE, 0);
-			r = lab_from_lan(&second);
-		}
-		expect_out(&r, &second, 0);
-		for (unsigned i = 0; i < 6; i++)
-			sweep_and_expect(0, 0, 0);
+		sweep_and_expect(0, 0);
 		assert_int_equal(lab_binds(), 1);
 		assert_int_equal(lab_ports_in_use(), 1);
 	}
@@ -273,7 +253,7 @@ static void test_reset_task(void **state)
 	expect_reset(&r, &ack);
 	lab_sweep(WH_SWEEP_RESET, 0);
 	assert_int_equal(form->reset, 0);
-	expect_done(0, 0, 0);
+	expect_done(0, 0);
 }
 
 /* What the RST to the client must carry is kept with the flow: the last acknowledgement. */
@@ -300,10 +280,9 @@ static const struct CMUnitTest tests[] = {
 	LAB_BOTH(test_many_flows_at_once),
 	LAB_TEST(test_untranslated_flow),
 	LAB_TEST(test_nonsense_in_the_form),
-	LAB_BOTH(test_unused_binding_goes_after_three_more_runs),
-	LAB_BOTH(test_binding_is_not_taken_at_once),
+	LAB_BOTH(test_binding_goes_with_its_last_flow),
 	LAB_BOTH(test_binding_in_use_stays),
-	LAB_BOTH(test_new_session_saves_a_binding),
+	LAB_BOTH(test_new_session_at_the_end_of_a_binding),
 	LAB_BOTH(test_ports_on_every_wan_are_given_back),
 	LAB_TEST(test_reset_task),
 	LAB_BOTH(test_acknowledgement_is_kept),

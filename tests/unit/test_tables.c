@@ -140,40 +140,11 @@ static void test_the_reply_of_a_flow(void **state)
 	assert_int_equal(reply.rx_packets, 6);
 }
 
-/* --- bindings, ports, clients ----------------------------------------------------------------------------- */
+/* --- ports, clients ---------------------------------------------------------------------------------------- */
 
-static void add_bind(void *arg, const void *key, const struct wh_bind *bind)
+static void add_port(void *arg, const struct wh_port_key *key, uint16_t freed)
 {
-	const struct wh_bind4_key *bind4 = key;
-	const struct wh_bind6_key *bind6 = key;
-
-	*(unsigned *)arg += bind->users;
-	assert_int_equal(bind->users == 4 ? bind4->port_be : bind6->port_be, htons(bind->users));
-}
-
-static void test_bindings(void **state)
-{
-	struct place *p = place(state);
-	struct wh_bind4_key key4 = {.addr_be = 1, .port_be = htons(4)};
-	struct wh_bind6_key key6 = {.addr_be = address6("fd00::1"), .port_be = htons(6)};
-	struct wh_bind bind = {.users = 4};
-	unsigned users = 0;
-
-	put(p->tables.binds[WH_V4], &key4, &bind);
-	bind.users = 6;
-	put(p->tables.binds[WH_V6], &key6, &bind);
-	for (enum wh_family family = WH_V4; family < WH_FAMILIES; family++) {
-		struct wh_flow_walk walk = {0};
-
-		assert_int_equal(wh_tables_walk_binds(&p->tables, family, &walk, 8, add_bind, &users), 0);
-		assert_true(walk.done);
-	}
-	assert_int_equal(users, 10);
-}
-
-static void add_port(void *arg, const struct wh_port_key *key, uint32_t freed_s)
-{
-	*(unsigned *)arg += freed_s;
+	*(unsigned *)arg += freed;
 	assert_int_equal(key->port_be, htons(20000));
 }
 
@@ -181,8 +152,8 @@ static void test_ports(void **state)
 {
 	struct place *p = place(state);
 	struct wh_port_key key = {.port_be = htons(20000), .proto = IPPROTO_UDP, .wan = 1};
-	struct wh_port4 port4 = {.freed_s = 40};
-	struct wh_port6 port6 = {.freed_s = 600};
+	struct wh_port4 port4 = {.holding.freed = 40};
+	struct wh_port6 port6 = {.holding.freed = 600};
 	unsigned sum = 0;
 
 	put(p->tables.ports[WH_V4], &key, &port4);
@@ -193,6 +164,23 @@ static void test_ports(void **state)
 		assert_int_equal(wh_tables_walk_ports(&p->tables, family, &walk, 8, add_port, &sum), 0);
 	}
 	assert_int_equal(sum, 640);
+}
+
+/* 16 bits of seconds come round; what is in use and what is being deleted is never taken for a time. */
+static void test_times_of_freed_ports(void **state)
+{
+	(void)state;
+	for (uint64_t now_s = 0; now_s < 4 * WH_PORT_ROUND_S; now_s += 7) {
+		for (uint64_t age_s = 0; age_s <= 300 && age_s <= now_s; age_s += 60) {
+			uint64_t freed = WH_PORT_FREED(now_s - age_s);
+
+			assert_in_range(freed, WH_PORT_IN_USE + 1, WH_PORT_GONE - 1);
+			assert_int_equal(WH_PORT_FREE_S((uint16_t)freed, now_s), age_s);
+		}
+	}
+	assert_int_equal(WH_PORT_FREED(WH_PORT_ROUND_S - 1ULL), WH_PORT_GONE - 1);
+	assert_int_equal(WH_PORT_FREED((uint64_t)WH_PORT_ROUND_S), 1);
+	assert_int_equal(WH_PORT_FREE_S(WH_PORT_GONE - 1, (uint64_t)WH_PORT_ROUND_S), 1);
 }
 
 static void forget(void *arg, const struct wh_client_key *key, uint32_t flows)
@@ -222,22 +210,18 @@ static void test_forms(void **state)
 	struct place *p = place(state);
 	struct wh_flow_entry entry4 = {.family = WH_V4, .key4 = flow4_key(5)};
 	struct wh_flow_entry entry6 = {.family = WH_V6, .key6 = flow6_key(6)};
-	struct wh_bind6_key bind6 = {.addr_be = address6("fd00::1")};
 	struct wh_port_key port = {.port_be = 9};
 
 	wh_tables_form_flow(&p->tables, &entry4);
 	wh_tables_form_flow(&p->tables, &entry6);
 	wh_tables_form_flow(&p->tables, &entry6);
-	wh_tables_form_bind(&p->tables, WH_V6, &bind6);
 	wh_tables_form_port(&p->tables, WH_V4, &port);
 	assert_int_equal(wh_tables_form(&p->tables, WH_V4)->flows, 1);
-	assert_int_equal(wh_tables_form(&p->tables, WH_V4)->binds, 0);
+	assert_int_equal(wh_tables_form(&p->tables, WH_V6)->ports, 0);
 	assert_int_equal(wh_tables_form(&p->tables, WH_V4)->ports, 1);
 	assert_int_equal(p->form6.flows, 2);
-	assert_int_equal(p->form6.binds, 1);
 	assert_memory_equal(&p->form4.flow[0], &entry4.key4, sizeof(entry4.key4));
 	assert_memory_equal(&p->form6.flow[1], &entry6.key6, sizeof(entry6.key6));
-	assert_memory_equal(&p->form6.bind[0], &bind6, sizeof(bind6));
 	assert_memory_equal(&p->form4.port[0], &port, sizeof(port));
 }
 
@@ -280,8 +264,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_every_flow_is_walked_once_in_slices, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_slice_smaller_than_a_hash_chain_grows, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_reply_of_a_flow, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_bindings, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ports, set_up, tear_down),
+		cmocka_unit_test(test_times_of_freed_ports),
 		cmocka_unit_test_setup_teardown(test_only_clients_without_flows_are_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forms, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_totals, set_up, tear_down),

@@ -288,7 +288,7 @@ static void walk_slice(struct wh_daemon *d)
 
 	slice.d = d;
 	slice.born_s = 0;
-	form->flows = form->binds = form->ports = 0;
+	form->flows = form->ports = 0;
 	if (wh_tables_walk(&d->tables, d->walked_family, &d->reset_walk, WALK_SLICE, consider, &slice))
 		d->reset_walk.done = true;
 	run_form(&slice);

@@ -11,9 +11,6 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-/* live → dying → gone → deleted */
-#define BIND_LOOKS 3
-
 #define CLIENTS_EVERY_NS (10 * WH_NS_PER_S)
 
 /* One slice of everything; `family` is the one of what is being walked. */
@@ -28,7 +25,6 @@ struct slice {
 static void clear_form(struct wh_sweep *form)
 {
 	form->flows = 0;
-	form->binds = 0;
 	form->ports = 0;
 }
 
@@ -37,7 +33,7 @@ static void run_form(struct wh_daemon *d, enum wh_family family)
 	struct wh_sweep *form = wh_tables_form(&d->tables, family);
 	int err;
 
-	if (!form->flows && !form->binds && !form->ports)
+	if (!form->flows && !form->ports)
 		return;
 	memcpy(form->timers_ns, wh_timers_ns(), sizeof(form->timers_ns));
 	form->task = WH_SWEEP_EXPIRE;
@@ -109,51 +105,15 @@ static void walk_flows(struct slice *s)
 	}
 }
 
-/* --- bindings and their ports ------------------------------------------------------------------------------ */
+/* --- freed ports ------------------------------------------------------------------------------------------ */
 
-static void consider_bind(void *arg, const void *key, const struct wh_bind *bind)
-{
-	const struct slice *s = arg;
-	struct wh_bind_batch *batch = &s->d->collection.batch;
-
-	if ((bind->users && !(bind->users & (WH_BIND_DYING | WH_BIND_GONE))) || batch->n == WH_COLLECT_SLICE)
-		return;
-	memcpy(&batch->keys[batch->n++], key,
-	       s->family == WH_V4 ? sizeof(batch->keys[0].key4) : sizeof(batch->keys[0].key6));
-}
-
-/*
- * A binding that is going takes three looks, and between the last two its endpoint can open no flow: so a
- * batch is looked at in consecutive slices, and only then the next one is begun.
- */
-static void walk_binds(struct slice *s)
-{
-	struct wh_collection *c = &s->d->collection;
-	struct wh_bind_batch *batch = &c->batch;
-
-	if (!batch->looks) {
-		s->family = c->binds.family;
-		batch->family = s->family;
-		batch->n = 0;
-		step(&c->binds, wh_tables_walk_binds(&s->d->tables, s->family, &c->binds.walk, WH_COLLECT_SLICE,
-						     consider_bind, s));
-		batch->looks = batch->n ? BIND_LOOKS : 0;
-	}
-	for (unsigned i = 0; batch->looks && i < batch->n; i++) {
-		wh_tables_form_bind(&s->d->tables, batch->family, &batch->keys[i]);
-		if (wh_tables_form(&s->d->tables, batch->family)->binds == WH_SWEEP_SLICE)
-			run_form(s->d, batch->family);
-	}
-	run_form(s->d, batch->family);
-	if (batch->looks)
-		batch->looks--;
-}
-
-static void consider_port(void *arg, const struct wh_port_key *key, uint32_t freed_s)
+static void consider_port(void *arg, const struct wh_port_key *key, uint16_t freed)
 {
 	const struct slice *s = arg;
 
-	if (!freed_s || (freed_s != WH_PORT_GONE && s->now_ns < freed_s * WH_NS_PER_S + wh_timers_ns()[WH_TIMER_PORT]))
+	if (freed == WH_PORT_IN_USE ||
+	    (freed != WH_PORT_GONE &&
+	     WH_PORT_FREE_S(freed, s->now_ns / WH_NS_PER_S) * WH_NS_PER_S < wh_timers_ns()[WH_TIMER_PORT]))
 		return;
 	wh_tables_form_port(&s->d->tables, s->family, key);
 	if (wh_tables_form(&s->d->tables, s->family)->ports == WH_SWEEP_SLICE)
@@ -197,9 +157,9 @@ static void walk_clients(struct slice *s)
 /* Whether everything has been walked through since the last rest. */
 static bool may_rest(struct wh_collection *c)
 {
-	if (!c->flows.done || !c->binds.done || !c->ports.done || c->batch.looks)
+	if (!c->flows.done || !c->ports.done)
 		return false;
-	c->flows.done = c->binds.done = c->ports.done = false;
+	c->flows.done = c->ports.done = false;
 	return true;
 }
 
@@ -214,7 +174,6 @@ void wh_collect_on_timer(evutil_socket_t fd, short what, void *arg)
 	clear_form(wh_tables_form(&d->tables, WH_V4)); /* whatever an earlier controller left there */
 	clear_form(wh_tables_form(&d->tables, WH_V6));
 	walk_flows(&s);
-	walk_binds(&s);
 	walk_ports(&s);
 	walk_clients(&s);
 	wh_learn_step(d);

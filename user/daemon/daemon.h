@@ -127,23 +127,11 @@ struct wh_lap {
 	bool done; /* both have been walked through since it was last set back */
 };
 
-/* Bindings that are on their way out. */
-struct wh_bind_batch {
-	enum wh_family family;
-	union {
-		struct wh_bind4_key key4;
-		struct wh_bind6_key key6;
-	} keys[WH_COLLECT_SLICE];
-	unsigned n;
-	unsigned looks; /* still to be taken at them */
-};
-
 /* Where the collection stands. */
 struct wh_collection {
-	struct wh_lap flows, binds, ports;
+	struct wh_lap flows, ports;
 	struct wh_flow_walk clients;
-	uint64_t clients_ns; /* when the clients were last begun with */
-	struct wh_bind_batch batch;
+	uint64_t clients_ns;	    /* when the clients were last begun with */
 	uint64_t seen[WH_MAX_WANS]; /* users' flows by WAN, in this lap so far */
 };
 

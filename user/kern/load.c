@@ -123,21 +123,18 @@ static int check_schema(const char *bpf_dir, bool *adopted, char *error, size_t 
 }
 
 /*
- * How many entries a map needs for max_flows flows; 0: the map's size does not depend on it.  While a flow
- * moves it stands under two replies for a moment, an endpoint that moved keeps its port on the WAN that it left
- * until it is idle, and its binding outlives its last flow by a walk of the collection.
+ * A hash costs 16 bytes for each entry up to the next power of two, so one entry more may double that.  A flow has one
+ * reply (where it moves in a full table, the old one goes first), and a binding does not outlive its flows: of each
+ * there are as many as flows.  An endpoint that moved keeps its port on the WAN that it left, and a port that was freed
+ * waits for a while.
  */
-static __u32 wanted_size(const char *name, const struct wh_load_options *options)
+uint32_t wh_map_entries(const char *name, const struct wh_load_options *options)
 {
 	__u32 max_flows = options->max_flows;
 	size_t len = strlen(name) - 1; /* without the family's digit */
 
-	if (!strncmp(name, "wh_flows", len))
+	if (!strncmp(name, "wh_flows", len) || !strncmp(name, "wh_replies", len) || !strncmp(name, "wh_binds", len))
 		return max_flows;
-	if (!strncmp(name, "wh_binds", len))
-		return max_flows + max_flows / 4;
-	if (!strncmp(name, "wh_replies", len))
-		return max_flows + 1024;
 	if (strncmp(name, "wh_ports", len) != 0)
 		return 0;
 	return options->max_ports && options->max_ports < 2 * max_flows ? options->max_ports : 2 * max_flows;
@@ -185,7 +182,7 @@ static int prepare_maps(struct bpf_object *object, const struct wh_load_options 
 		err = wh_pin_path(path, options->bpf_dir, name);
 		if (!err)
 			err = bpf_map__set_pin_path(map, path);
-		wanted = wanted_size(name, options);
+		wanted = wh_map_entries(name, options);
 		if (!err && wanted) {
 			pinned = pinned_size(options->bpf_dir, name);
 			err = bpf_map__set_max_entries(map, pinned ? pinned : wanted);

@@ -25,6 +25,12 @@ struct wh_load_options {
 	uint32_t mark_mask;
 };
 
+/*
+ * How many entries the map of that name (wh_flows4 and the like) is made with for options->max_flows and max_ports; 0:
+ * its size does not depend on them.
+ */
+uint32_t wh_map_entries(const char *name, const struct wh_load_options *options);
+
 struct wh_programs;
 
 /*

@@ -123,13 +123,9 @@ struct wh_flow_walk {
 int wh_tables_walk(const struct wh_tables *t, enum wh_family family, struct wh_flow_walk *walk, unsigned max,
 		   void (*each)(void *arg, const struct wh_flow_entry *entry), void *arg);
 
-/* The same over the bindings; `key` is a struct wh_bind4_key or wh_bind6_key. */
-int wh_tables_walk_binds(const struct wh_tables *t, enum wh_family family, struct wh_flow_walk *walk, unsigned max,
-			 void (*each)(void *arg, const void *key, const struct wh_bind *bind), void *arg);
-
-/* The same over the ports; freed_s is 0 for those in use. */
+/* The same over the ports; `freed` as in union wh_holding. */
 int wh_tables_walk_ports(const struct wh_tables *t, enum wh_family family, struct wh_flow_walk *walk, unsigned max,
-			 void (*each)(void *arg, const struct wh_port_key *key, uint32_t freed_s), void *arg);
+			 void (*each)(void *arg, const struct wh_port_key *key, uint16_t freed), void *arg);
 
 /* The same over the clients, of both families, with the number of their flows. */
 int wh_tables_walk_clients(const struct wh_tables *t, struct wh_flow_walk *walk, unsigned max,
@@ -151,7 +147,6 @@ struct wh_sweep *wh_tables_form(const struct wh_tables *t, enum wh_family family
  * counts set back before one of them passes WH_SWEEP_SLICE.
  */
 void wh_tables_form_flow(const struct wh_tables *t, const struct wh_flow_entry *entry);
-void wh_tables_form_bind(const struct wh_tables *t, enum wh_family family, const void *key);
 void wh_tables_form_port(const struct wh_tables *t, enum wh_family family, const struct wh_port_key *key);
 
 /* --- the hand ------------------------------------------------------------------------------------------- */

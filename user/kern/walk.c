@@ -19,12 +19,10 @@
 
 /* What a family's entries measure. */
 static const struct {
-	size_t flow_key, flow, bind_key, port;
+	size_t flow_key, flow, port;
 } size_of[WH_FAMILIES] = {
-	[WH_V4] = {sizeof(struct wh_flow4_key), sizeof(struct wh_flow4), sizeof(struct wh_bind4_key),
-		   sizeof(struct wh_port4)},
-	[WH_V6] = {sizeof(struct wh_flow6_key), sizeof(struct wh_flow6), sizeof(struct wh_bind6_key),
-		   sizeof(struct wh_port6)},
+	[WH_V4] = {sizeof(struct wh_flow4_key), sizeof(struct wh_flow4), sizeof(struct wh_port4)},
+	[WH_V6] = {sizeof(struct wh_flow6_key), sizeof(struct wh_flow6), sizeof(struct wh_port6)},
 };
 
 /* --- slices ----------------------------------------------------------------------------------------------- */
@@ -121,20 +119,8 @@ int wh_tables_walk(const struct wh_tables *t, enum wh_family family, struct wh_f
 	return err;
 }
 
-int wh_tables_walk_binds(const struct wh_tables *t, enum wh_family family, struct wh_flow_walk *walk, unsigned max,
-			 void (*each)(void *arg, const void *key, const struct wh_bind *bind), void *arg)
-{
-	_cleanup_slice_ struct slice slice = {.key_size = size_of[family].bind_key,
-					      .value_size = sizeof(struct wh_bind)};
-	int err = read_slice(t->binds[family], walk, max, &slice);
-
-	for (__u32 i = 0; i < slice.count; i++)
-		each(arg, key_at(&slice, i), value_at(&slice, i));
-	return err;
-}
-
 int wh_tables_walk_ports(const struct wh_tables *t, enum wh_family family, struct wh_flow_walk *walk, unsigned max,
-			 void (*each)(void *arg, const struct wh_port_key *key, uint32_t freed_s), void *arg)
+			 void (*each)(void *arg, const struct wh_port_key *key, uint16_t freed), void *arg)
 {
 	_cleanup_slice_ struct slice slice = {.key_size = sizeof(struct wh_port_key),
 					      .value_size = size_of[family].port};
@@ -144,8 +130,8 @@ int wh_tables_walk_ports(const struct wh_tables *t, enum wh_family family, struc
 		const void *port = value_at(&slice, i);
 
 		each(arg, key_at(&slice, i),
-		     family == WH_V4 ? ((const struct wh_port4 *)port)->freed_s
-				     : ((const struct wh_port6 *)port)->freed_s);
+		     family == WH_V4 ? ((const struct wh_port4 *)port)->holding.freed
+				     : ((const struct wh_port6 *)port)->holding.freed);
 	}
 	return err;
 }
@@ -228,16 +214,6 @@ void wh_tables_form_flow(const struct wh_tables *t, const struct wh_flow_entry *
 		t->sweep_form4->flow[at] = entry->key4;
 	else
 		t->sweep_form6->flow[at] = entry->key6;
-}
-
-void wh_tables_form_bind(const struct wh_tables *t, enum wh_family family, const void *key)
-{
-	__u32 at = wh_tables_form(t, family)->binds++;
-
-	if (family == WH_V4)
-		t->sweep_form4->bind[at] = *(const struct wh_bind4_key *)key;
-	else
-		t->sweep_form6->bind[at] = *(const struct wh_bind6_key *)key;
 }
 
 void wh_tables_form_port(const struct wh_tables *t, enum wh_family family, const struct wh_port_key *key)
