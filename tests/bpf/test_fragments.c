@@ -120,6 +120,7 @@ static void test_pieces_put_together(void **state)
 static void test_identifiers_are_unlike(void **state)
 {
 	uint16_t seen[64];
+	unsigned alike = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < 64; i++) {
@@ -132,8 +133,10 @@ static void test_identifiers_are_unlike(void **state)
 		assert_true(packet_tuple(&r.packet).src == lab_own(0));
 		seen[i] = id_of(&r.packet);
 		for (unsigned k = 0; k < i; k++)
-			assert_int_not_equal(seen[k], seen[i]);
+			alike += seen[k] == seen[i];
 	}
+	/* Of 64 at random two are alike once in thirty times; three pairs, in a hundred thousand. */
+	assert_in_range(alike, 0, 2);
 }
 
 /* A later fragment before its first never leaves: it carries no port to translate. */
