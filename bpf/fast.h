@@ -25,8 +25,6 @@
 /* Of flows that somebody is asked about with each packet, or that turn around. */
 #define FLOW_NOT_FAST (WH_FLOW_FOREIGN | WH_FLOW_KERNEL | WH_FLOW_HAIRPIN | WH_FLOW_INBOUND | WH_FLOW_PROBE)
 
-#define DNS_SERVER_PORT 53
-
 /* A segment that opens or ends a session at once changes more than counts. */
 static __always_inline int is_plain_segment(const struct packet *p)
 {
@@ -99,7 +97,7 @@ FAST int fast_out(ctx_t *ctx, const struct arrival *at)
 static __always_inline int is_plain_answer(const struct packet *p, const reply_t *reply)
 {
 	return !(reply->flags & (WH_FLOW_KERNEL | WH_FLOW_INBOUND | WH_FLOW_HAIRPIN)) && !(reply->tcp & WH_TCP_RST) &&
-	       p->sport_be != bpf_htons(DNS_SERVER_PORT);
+	       p->sport_be != bpf_htons(DNS_PORT);
 }
 
 /* An answer that came in by WAN number `wan`. A verdict, or NOT_FAST. */

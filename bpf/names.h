@@ -10,8 +10,6 @@
 #include "select.h"
 #include "slow.h"
 
-#define DNS_PORT 53
-
 /* The header of a message (RFC 1035 §4.1.1). */
 struct dns_head {
 	__be16 id;

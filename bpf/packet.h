@@ -28,6 +28,8 @@ struct icmp_head {
 	__be16 sequence_be;
 };
 
+#define DNS_PORT 53
+
 /* What protocols without a place for ports are translated by: the address alone. */
 #ifndef IPPROTO_SCTP
 #define IPPROTO_SCTP 132
